@@ -1,0 +1,200 @@
+"""An HTTP server that keeps the raw bytes of each request and fails on demand.
+
+It parses just enough of HTTP/1.1 to know where a request ends, so that nothing of the client's bytes is interpreted
+before a test has seen them.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.message import Message
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import BinaryIO
+
+SAVED = {"data": {"status": "success", "message": "File saved at /uploads/a.txt"}}
+
+
+@dataclass
+class Request:
+    """One request as it came: the head's bytes, and the body's bytes or, if the server keeps none, their digest."""
+
+    head: bytes
+    body: bytearray = field(default_factory=bytearray)
+    received: int = 0
+    complete: bool = False
+    connection: int = 0
+
+    @property
+    def request_line(self) -> str:
+        return self.head.split(b"\r\n", 1)[0].decode()
+
+    @property
+    def headers(self) -> Message:
+        return BytesParser(policy=HTTP).parsebytes(self.head.split(b"\r\n", 1)[1])
+
+    def part(self) -> tuple[str, bytes]:
+        """Return the head and the content of the one part of a multipart body, cut out by hand."""
+        boundary = self.headers.get_boundary()
+        assert boundary
+        opening, closing = f"--{boundary}\r\n".encode(), f"\r\n--{boundary}--\r\n".encode()
+        assert self.body.startswith(opening)
+        assert self.body.endswith(closing)
+        head, _, content = bytes(self.body[len(opening) : -len(closing)]).partition(b"\r\n\r\n")
+        return head.decode(), content
+
+
+class Exchange:
+    """What a behaviour works with: the request, whose body it reads as far as it likes, and the connection."""
+
+    def __init__(self, connection: socket.socket, stream: BinaryIO, request: Request, *, keep: bool) -> None:
+        self.request = request
+        self._connection = connection
+        self._stream = stream
+        self._keep = keep
+        self.open = True
+
+    @property
+    def length(self) -> int:
+        return int(self.request.headers.get("content-length", "0"))
+
+    def read(self, limit: int | None = None) -> None:
+        """Read the body: all of it, or until `limit` bytes of it are there."""
+        wanted = self.length if limit is None else min(limit, self.length)
+        while self.request.received < wanted:
+            block = self._stream.read1(min(1 << 20, wanted - self.request.received))  # type: ignore[attr-defined]
+            if not block:
+                self.open = False
+                return
+            self.request.received += len(block)
+            if self._keep:
+                self.request.body += block
+        self.request.complete = self.request.received == self.length
+
+    def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        head = f"HTTP/1.1 {status} Reason\r\nContent-Length: {len(body)}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        self._connection.sendall(head.encode() + b"\r\n" + body)
+
+    def reset(self) -> None:
+        """Break the connection with a TCP reset instead of closing it."""
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.open = False
+
+
+Behaviour = Callable[[Exchange], None]
+
+
+def answer(
+    status: int = 200, body: bytes | object = SAVED, headers: dict[str, str] | None = None, *, delay: float = 0
+) -> Behaviour:
+    """Read the request whole and answer it, after `delay` seconds."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def behave(exchange: Exchange) -> None:
+        exchange.read()
+        if exchange.request.complete:
+            time.sleep(delay)
+            exchange.reply(status, content, headers)
+
+    return behave
+
+
+def answer_early(status: int, body: object, *, after: int) -> Behaviour:
+    """Answer when `after` bytes of the body are there, and read no further."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.read(after)
+        exchange.reply(status, json.dumps(body).encode(), {"Connection": "close"})
+        exchange.open = False
+
+    return behave
+
+
+def reset(*, after: int | None) -> Behaviour:
+    """Reset the connection when `after` bytes of the body are there, or when all of it is (None)."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.read(after)
+        exchange.reset()
+
+    return behave
+
+
+class RawServer:
+    """Serve on a free port of 127.0.0.1. Each request takes the next of `script`; then `answer()` serves the rest."""
+
+    def __init__(self, *, keep: bool = True) -> None:
+        self.requests: list[Request] = []
+        self.script: list[Behaviour] = []
+        self.connections = 0
+        self._keep = keep
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._closing = False
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> RawServer:
+        self._accepting.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._closing = True
+        # Closing a socket does not wake a thread that waits in accept(), a connection does.
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        self._accepting.join()
+        self._listener.close()
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        for thread in self._threads:
+            thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _address = self._listener.accept()
+            if self._closing:
+                connection.close()
+                return
+            self.connections += 1
+            self._open.add(connection)
+            thread = threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with connection, connection.makefile("rb") as stream:
+            try:
+                while head := self._head(stream):
+                    request = Request(head, connection=number)
+                    self.requests.append(request)
+                    exchange = Exchange(connection, stream, request, keep=self._keep)
+                    behaviour = self.script.pop(0) if self.script else answer()
+                    behaviour(exchange)
+                    if not exchange.open:
+                        return
+            except OSError:
+                return
+            finally:
+                self._open.discard(connection)
+
+    @staticmethod
+    def _head(stream: BinaryIO) -> bytes:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = stream.readline()
+            if not line:
+                return b""
+            head += line
+        return head
