@@ -1,0 +1,11 @@
+# Made from spec/client.yaml by openapi-python-client 0.29.1. Do not edit: change the spec or the
+# overlay and run scripts/regenerate.
+
+"""A client library for accessing AnchorBrowser API"""
+
+from .client import AuthenticatedClient, Client
+
+__all__ = (
+    "AuthenticatedClient",
+    "Client",
+)

@@ -1,0 +1,78 @@
+"""Everything that is derived from the vendored spec, written into a directory, and where each file comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from spec_pipeline import mintlify, overlay, yaml_documents
+from spec_pipeline.errors import SpecError
+from spec_pipeline.generators import CLIENT_PACKAGE, MODELS_PACKAGE, Generators
+from spec_pipeline.source import Source
+
+# What is derived (a file or a directory, relative to the repository) and from what, for people to read.
+DERIVED = {
+    "spec/openapi.yaml": "spec/openapi-mintlify.yaml, converted to plain OpenAPI 3.1",
+    "spec/client.yaml": "spec/openapi.yaml with spec/overlay.yaml applied",
+    f"generated/{CLIENT_PACKAGE}": "spec/client.yaml, spec/generator.yml and spec/templates, by openapi-python-client",
+    f"generated/{MODELS_PACKAGE}": "spec/client.yaml, by datamodel-code-generator",
+}
+
+
+def build(root: Path, output: Path, generators: Generators, *, report: Callable[[str], None]) -> None:
+    """Derive everything from the inputs under `root`/spec and write it below `output`, which must be empty.
+
+    `report` is told about each step. Raises `SpecError` for a spec or an overlay that cannot be used, and
+    `GenerationError` if a generator fails or warns.
+    """
+    spec = root / "spec"
+    (output / "spec").mkdir(parents=True)
+    (output / "generated").mkdir()
+
+    source = Source.read(spec)
+    report(f"spec/{source.file} -> spec/openapi.yaml")
+    contract = plain_openapi(source, spec)
+    _write(contract, output / "spec" / "openapi.yaml", made_from=f"spec/{source.file}")
+
+    report("spec/openapi.yaml + spec/overlay.yaml -> spec/client.yaml")
+    names = yaml_documents.load((spec / "overlay.yaml").read_text("utf-8"), name="spec/overlay.yaml")
+    client_document = overlay.apply(contract, names)
+    validate(client_document, name="spec/client.yaml")
+    _write(client_document, output / "spec" / "client.yaml", made_from="spec/openapi.yaml and spec/overlay.yaml")
+
+    client_file = output / "spec" / "client.yaml"
+    report(f"spec/client.yaml -> generated/{CLIENT_PACKAGE}")
+    generators.write_client(
+        client_file,
+        settings=spec / "generator.yml",
+        template_edits=spec / "templates" / "edits.yaml",
+        output=output / "generated" / CLIENT_PACKAGE,
+    )
+    report(f"spec/client.yaml -> generated/{MODELS_PACKAGE}")
+    generators.write_models(client_file, output=output / "generated" / MODELS_PACKAGE)
+
+
+def plain_openapi(source: Source, spec: Path) -> dict[str, Any]:
+    """Return the contract that `source` publishes as a valid OpenAPI 3.1 document."""
+    document = yaml_documents.load((spec / source.file).read_text("utf-8"), name=f"spec/{source.file}")
+    contract = mintlify.to_openapi(document)
+    validate(contract, name="spec/openapi.yaml")
+    return contract
+
+
+def validate(document: dict[str, Any], *, name: str) -> None:
+    """Raise `SpecError` with every finding unless `document` is valid OpenAPI 3.1."""
+    findings = [
+        f"/{'/'.join(str(step) for step in error.absolute_path)}: {error.message}"
+        for error in OpenAPIV31SpecValidator(document).iter_errors()
+    ]
+    if findings:
+        raise SpecError("it is not a valid OpenAPI 3.1 document:\n" + "\n".join(findings), place=name)
+
+
+def _write(document: dict[str, Any], path: Path, *, made_from: str) -> None:
+    header = f"# Made from {made_from} by scripts/regenerate. Do not edit.\n"
+    path.write_bytes((header + yaml_documents.dump(document)).encode())
