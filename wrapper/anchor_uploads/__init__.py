@@ -1,0 +1,88 @@
+"""Put files into Anchor Browser sessions: streaming, replay-safe, verified.
+
+from anchor_uploads import UploadClient
+
+with UploadClient() as client, client.session() as session:
+    uploaded = client.upload_file(session.id, "report.pdf")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from anchor_uploads.errors import (
+    AnchorUploadsError,
+    AuthenticationFailed,
+    BadRequest,
+    ConnectionFailed,
+    FileTooLarge,
+    InvalidArgument,
+    OutcomeUnknown,
+    RateLimited,
+    ServerError,
+    SessionNotFound,
+    SourceError,
+    StatusError,
+    TimedOut,
+    UnexpectedResponse,
+)
+
+if TYPE_CHECKING:
+    from anchor_uploads.client import AsyncUploadClient, UploadClient, upload_file, upload_file_async
+    from anchor_uploads.config import Settings, Timeouts
+    from anchor_uploads.outcome import Session, UploadedFile
+    from anchor_uploads.progress import UploadProgress
+
+__version__ = "0.1.0"
+
+# Importing httpx takes about 0.1 s, which a program that only names an error class need not pay.
+_LAZY = {
+    "AsyncUploadClient": "client",
+    "Session": "outcome",
+    "Settings": "config",
+    "Timeouts": "config",
+    "UploadClient": "client",
+    "UploadProgress": "progress",
+    "UploadedFile": "outcome",
+    "upload_file": "client",
+    "upload_file_async": "client",
+}
+
+__all__ = [
+    "AnchorUploadsError",
+    "AsyncUploadClient",
+    "AuthenticationFailed",
+    "BadRequest",
+    "ConnectionFailed",
+    "FileTooLarge",
+    "InvalidArgument",
+    "OutcomeUnknown",
+    "RateLimited",
+    "ServerError",
+    "Session",
+    "SessionNotFound",
+    "Settings",
+    "SourceError",
+    "StatusError",
+    "TimedOut",
+    "Timeouts",
+    "UnexpectedResponse",
+    "UploadClient",
+    "UploadProgress",
+    "UploadedFile",
+    "upload_file",
+    "upload_file_async",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,322 @@
+"""The two clients: all of the input and output, and nothing else. What they share is in `exchange`."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+from uuid import UUID
+
+import httpx
+import tenacity
+
+from anchor_uploads import config, exchange, retry
+from anchor_uploads.config import Settings, Timeouts
+from anchor_uploads.errors import AnchorUploadsError, SessionNotFound
+from anchor_uploads.exchange import Exchange, Result, Upload, checked_session_id, prepare_to_read
+from anchor_uploads.outcome import BODY_LIMIT, Answer, Session, UploadedFile
+from anchor_uploads.progress import ProgressCallback
+from anchor_uploads.source import FileInput, Source, open_source
+
+_log = logging.getLogger("anchor_uploads")
+
+
+class UploadClient:
+    """Uploads files into Anchor Browser sessions. Keep one and use it from any thread; it keeps its connections.
+
+    api_key, base_url: default to `ANCHORBROWSER_API_KEY` and `ANCHORBROWSER_BASE_URL`.
+    timeout: seconds for each phase, or `Timeouts`. max_retries: further attempts after a failure that may be repeated
+    (see `anchor_uploads.retry`). retry_unknown: also repeat an upload that went out whole without an answer.
+    http_client: an `httpx.Client` of your own, for proxies, certificates or transports; it is never closed here.
+
+    Raises `InvalidArgument` for a key or URL that cannot be right.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | Timeouts | None = None,
+        max_retries: int = 2,
+        retry_unknown: bool = False,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        self.settings: Settings = config.settings(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry_unknown=retry_unknown,
+        )
+        self._http = http_client or httpx.Client(follow_redirects=False)
+        self._owns_http = http_client is None
+
+    def upload_file(
+        self,
+        session_id: str | UUID,
+        file: FileInput,
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        on_progress: ProgressCallback | None = None,
+        checksum: bool = False,
+    ) -> UploadedFile:
+        """Put `file` into the uploads directory of a session and return where it is.
+
+        file: a path, bytes, a binary file object (read from its position on, never closed) or an iterable of bytes.
+        filename, content_type: what to send instead of the file's own name and the type guessed from it.
+        on_progress: called with `UploadProgress`; what it raises aborts the upload. checksum: compute the SHA-256.
+
+        Raises `InvalidArgument` and `SourceError` before anything is sent, `SourceError` also for a file that changes
+        while it is read, and `ConnectionFailed`, `TimedOut`, `OutcomeUnknown`, `StatusError` or `UnexpectedResponse`.
+        Source: the operation `POST /v1/sessions/{sessionId}/uploads`.
+        """
+        session = checked_session_id(session_id)
+        with open_source(file, filename=filename, content_type=content_type) as source:
+            return self._run(Upload(self.settings, session, source, on_progress, checksum))
+
+    def create_session(self, **body: Any) -> Session:
+        """Start a browser session; `body` is sent as it is, for example `session={"initial_url": "https://…"}`.
+
+        Raises as `upload_file` does, but for `SourceError`. Source: the operation `POST /v1/sessions`.
+        """
+        return self._run(exchange.create_session(self.settings, body))
+
+    def get_session(self, session_id: str | UUID) -> str | None:
+        """Return the status of a session, in the service's words. Raises `SessionNotFound` if there is none."""
+        return self._run(exchange.get_session(self.settings, session_id))
+
+    def end_session(self, session_id: str | UUID) -> None:
+        """End a session and its browser. Raises `SessionNotFound` if there is none."""
+        self._run(exchange.end_session(self.settings, session_id))
+
+    @contextmanager
+    def session(self, **body: Any) -> Iterator[Session]:
+        """Start a session (see `create_session`) and end it when the block is left, however it is left."""
+        session = self.create_session(**body)
+        try:
+            yield session
+        except BaseException:
+            try:
+                self.end_session(session.id)
+            except AnchorUploadsError as error:
+                _log.warning("session %s could not be ended: %s", session.id, error)
+            raise
+        with suppress(SessionNotFound):
+            self.end_session(session.id)
+
+    def close(self) -> None:
+        """Close the connections; an `http_client` that was passed in stays open."""
+        if self._owns_http:
+            self._http.close()
+
+    def __enter__(self) -> UploadClient:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.settings!r})"
+
+    def _run(self, exchange: Exchange[Result]) -> Result:
+        policy = retry.policy(self.settings, idempotent=exchange.idempotent)
+        return tenacity.Retrying(**policy)(lambda: self._try(exchange))
+
+    def _try(self, exchange: Exchange[Result]) -> Result:
+        attempt = exchange.next_attempt()
+        try:
+            answer = self._answer(attempt.request())
+        except httpx.RequestError as error:
+            raise attempt.failure(error) from error
+        return attempt.result(answer)
+
+    def _answer(self, request: httpx.Request) -> Answer:
+        response = self._http.send(request, stream=True, follow_redirects=False)
+        try:
+            prepare_to_read(request, self.settings)
+            body = bytearray()
+            for block in response.iter_bytes():
+                body += block
+                if len(body) >= BODY_LIMIT:
+                    break
+        finally:
+            response.close()
+        return Answer(response.status_code, response.headers, bytes(body[:BODY_LIMIT]))
+
+
+class AsyncUploadClient:
+    """`UploadClient` for asyncio: the same methods, to be awaited. Files are read off the event loop."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | Timeouts | None = None,
+        max_retries: int = 2,
+        retry_unknown: bool = False,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.settings: Settings = config.settings(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry_unknown=retry_unknown,
+        )
+        self._http = http_client or httpx.AsyncClient(follow_redirects=False)
+        self._owns_http = http_client is None
+
+    async def upload_file(
+        self,
+        session_id: str | UUID,
+        file: FileInput,
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        on_progress: ProgressCallback | None = None,
+        checksum: bool = False,
+    ) -> UploadedFile:
+        """Put `file` into the uploads directory of a session; see `UploadClient.upload_file`.
+
+        Cancelling it closes the file and the connection and leaves the client usable.
+        """
+        session = checked_session_id(session_id)
+        async with _opened(file, filename, content_type) as source:
+            return await self._run(Upload(self.settings, session, source, on_progress, checksum))
+
+    async def create_session(self, **body: Any) -> Session:
+        """Start a browser session; see `UploadClient.create_session`."""
+        return await self._run(exchange.create_session(self.settings, body))
+
+    async def get_session(self, session_id: str | UUID) -> str | None:
+        """Return the status of a session; see `UploadClient.get_session`."""
+        return await self._run(exchange.get_session(self.settings, session_id))
+
+    async def end_session(self, session_id: str | UUID) -> None:
+        """End a session and its browser; see `UploadClient.end_session`."""
+        await self._run(exchange.end_session(self.settings, session_id))
+
+    @asynccontextmanager
+    async def session(self, **body: Any) -> AsyncIterator[Session]:
+        """Start a session and end it when the block is left; see `UploadClient.session`."""
+        session = await self.create_session(**body)
+        try:
+            yield session
+        except BaseException:
+            try:
+                await self.end_session(session.id)
+            except AnchorUploadsError as error:
+                _log.warning("session %s could not be ended: %s", session.id, error)
+            raise
+        with suppress(SessionNotFound):
+            await self.end_session(session.id)
+
+    async def close(self) -> None:
+        """Close the connections; an `http_client` that was passed in stays open."""
+        if self._owns_http:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncUploadClient:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.settings!r})"
+
+    async def _run(self, exchange: Exchange[Result]) -> Result:
+        policy = retry.policy(self.settings, idempotent=exchange.idempotent)
+        return await tenacity.AsyncRetrying(**policy)(self._try, exchange)
+
+    async def _try(self, exchange: Exchange[Result]) -> Result:
+        attempt = exchange.next_attempt()
+        try:
+            answer = await self._answer(attempt.async_request())
+        except httpx.RequestError as error:
+            raise attempt.failure(error) from error
+        return attempt.result(answer)
+
+    async def _answer(self, request: httpx.Request) -> Answer:
+        response = await self._http.send(request, stream=True, follow_redirects=False)
+        try:
+            prepare_to_read(request, self.settings)
+            body = bytearray()
+            async for block in response.aiter_bytes():
+                body += block
+                if len(body) >= BODY_LIMIT:
+                    break
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, response.headers, bytes(body[:BODY_LIMIT]))
+
+
+@asynccontextmanager
+async def _opened(file: FileInput, filename: str | None, content_type: str | None) -> AsyncIterator[Source]:
+    """`open_source` in a thread; what is opened is closed even if nobody waits for it any more."""
+    loop = asyncio.get_running_loop()
+    opening = loop.run_in_executor(
+        None, functools.partial(open_source, file, filename=filename, content_type=content_type)
+    )
+    try:
+        source = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_unused)
+        raise
+    with source:
+        yield source
+
+
+def _close_unused(opening: asyncio.Future[Source]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def upload_file(
+    session_id: str | UUID,
+    file: FileInput,
+    *,
+    filename: str | None = None,
+    content_type: str | None = None,
+    on_progress: ProgressCallback | None = None,
+    checksum: bool = False,
+    **options: Any,
+) -> UploadedFile:
+    """Upload one file with a client made for it; `options` are those of `UploadClient`. Keep a client for many."""
+    with UploadClient(**options) as client:
+        return client.upload_file(
+            session_id,
+            file,
+            filename=filename,
+            content_type=content_type,
+            on_progress=on_progress,
+            checksum=checksum,
+        )
+
+
+async def upload_file_async(
+    session_id: str | UUID,
+    file: FileInput,
+    *,
+    filename: str | None = None,
+    content_type: str | None = None,
+    on_progress: ProgressCallback | None = None,
+    checksum: bool = False,
+    **options: Any,
+) -> UploadedFile:
+    """Upload one file with an `AsyncUploadClient` made for it; see `upload_file`."""
+    async with AsyncUploadClient(**options) as client:
+        return await client.upload_file(
+            session_id,
+            file,
+            filename=filename,
+            content_type=content_type,
+            on_progress=on_progress,
+            checksum=checksum,
+        )

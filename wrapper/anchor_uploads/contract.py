@@ -1,0 +1,60 @@
+"""What the wrapper takes from the contract: requests from the generated client, and the facts it does not carry.
+
+No other module of the wrapper names a path, a method, a field or a header of the API. What stands here by hand is
+compared with `spec/openapi.yaml` by the contract tests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from anchor_browser_api_client.api.sessions import create_session, end_session, get_session
+from anchor_browser_api_client.api.uploads import upload_file
+from anchor_browser_api_client.models import SessionRequest, UploadForm
+from anchor_browser_api_client.types import UNSET, File
+from attrs import frozen
+
+API_KEY_HEADER = "anchor-api-key"
+
+
+@frozen
+class Operation:
+    """One request as the contract describes it, without what is sent to whom.
+
+    `path` is relative to the base URL, `field` the multipart field of the file (empty where there is no file), `json`
+    the body to encode (None for none).
+    """
+
+    method: str
+    path: str
+    field: str = ""
+    json: Any = None
+
+
+def upload(session_id: UUID) -> Operation:
+    """The operation that puts a file into a session (`uploadFile`)."""
+    # The payload is never read from here: the wrapper's own body streams it.
+    form = UploadForm(file=File(payload=None))  # type: ignore[arg-type]
+    arguments = upload_file._get_kwargs(session_id, body=form)
+    ((field, _part),) = arguments["files"]
+    return Operation(arguments["method"].upper(), arguments["url"], field=field)
+
+
+def create(body: dict[str, Any]) -> Operation:
+    """The operation that starts a session (`createSession`); `body` is sent as JSON unless it is empty."""
+    request = SessionRequest.from_dict(body) if body else UNSET
+    arguments = create_session._get_kwargs(body=request)
+    return Operation(arguments["method"].upper(), arguments["url"], json=arguments.get("json"))
+
+
+def get(session_id: UUID) -> Operation:
+    """The operation that tells a session's state (`getSession`)."""
+    arguments = get_session._get_kwargs(str(session_id))
+    return Operation(arguments["method"].upper(), arguments["url"])
+
+
+def end(session_id: UUID) -> Operation:
+    """The operation that ends a session (`endSession`)."""
+    arguments = end_session._get_kwargs(str(session_id))
+    return Operation(arguments["method"].upper(), arguments["url"])

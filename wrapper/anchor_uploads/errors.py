@@ -1,0 +1,147 @@
+"""Everything that this package raises on its own account.
+
+AnchorUploadsError
+├── InvalidArgument      (also ValueError)  the key, the base URL or the session id cannot be right
+├── SourceError          (also ValueError)  the file cannot be sent, or changed while it was read
+├── ConnectionFailed                        no answer, and nothing can have been saved
+│   └── TimedOut                            the same, because it took too long
+├── OutcomeUnknown                          the file went out whole, but no answer came back
+├── StatusError                             the service answered with an error
+│   ├── BadRequest                          400
+│   ├── AuthenticationFailed                401, 403
+│   ├── SessionNotFound                     404
+│   ├── FileTooLarge                        413, and a 400 that says so
+│   ├── RateLimited                         429
+│   └── ServerError                         500 to 599
+└── UnexpectedResponse                      an answer that the contract does not know
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AnchorUploadsError",
+    "AuthenticationFailed",
+    "BadRequest",
+    "ConnectionFailed",
+    "FileTooLarge",
+    "InvalidArgument",
+    "OutcomeUnknown",
+    "RateLimited",
+    "ServerError",
+    "SessionNotFound",
+    "SourceError",
+    "StatusError",
+    "TimedOut",
+    "UnexpectedResponse",
+]
+
+
+class AnchorUploadsError(Exception):
+    """The base of all errors of this package. `str()` of each is one line that says what to do next."""
+
+
+class InvalidArgument(AnchorUploadsError, ValueError):
+    """The API key, the base URL, a session id or a setting cannot be right. Nothing was sent."""
+
+
+class SourceError(AnchorUploadsError, ValueError):
+    """The file cannot be sent as it was handed in, or it changed while it was read. Nothing was saved."""
+
+
+class ConnectionFailed(AnchorUploadsError):
+    """No answer came, and the request did not go out whole: nothing can have been saved."""
+
+
+class TimedOut(ConnectionFailed):
+    """Connecting or sending took longer than the time allowed. Nothing can have been saved."""
+
+
+class OutcomeUnknown(AnchorUploadsError):
+    """The request went out whole and no answer came back: it may have taken effect, or not.
+
+    It is not sent again unless the caller asked for that, because a POST is not idempotent (RFC 9110 §9.2.2).
+    """
+
+
+class UnexpectedResponse(AnchorUploadsError):
+    """The service answered with something that the contract does not know, such as a success without JSON.
+
+    Attributes: `status_code` (int), `body` (bytes, at most the first 64 KiB).
+    """
+
+    def __init__(self, text: str, *, status_code: int, body: bytes) -> None:
+        super().__init__(text)
+        self.status_code = status_code
+        self.body = body
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class StatusError(AnchorUploadsError):
+    """The service answered with an error.
+
+    Attributes:
+        status_code: the HTTP status (int).
+        code: the code in the error's body (int, str or None where there is none).
+        message: the message in the error's body (str or None).
+        body: the body as it came (bytes, at most the first 64 KiB).
+        retry_after: seconds to wait as the service asked for (float or None; RFC 9110 §10.2.3).
+        request_id: the service's own id of the request (str or None).
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status_code: int,
+        code: int | str | None = None,
+        message: str | None = None,
+        body: bytes = b"",
+        retry_after: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.status_code = status_code
+        self.code = code
+        self.message = message
+        self.body = body
+        self.retry_after = retry_after
+        self.request_id = request_id
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class BadRequest(StatusError):
+    """400: the service found no file in the request, or refuses it for another reason that `message` tells."""
+
+
+class AuthenticationFailed(StatusError):
+    """401 or 403: the API key is missing, wrong, or not allowed to do this."""
+
+
+class SessionNotFound(StatusError):
+    """404: there is no such session. It may have ended."""
+
+
+class FileTooLarge(StatusError):
+    """413, or a 400 whose message says that the file is too large."""
+
+
+class RateLimited(StatusError):
+    """429: too many requests or sessions. `retry_after` tells how many seconds to wait, if the service said so."""
+
+
+class ServerError(StatusError):
+    """500 to 599: the service failed."""
+
+
+def _rebuild(
+    kind: type[AnchorUploadsError], arguments: tuple[object, ...], attributes: dict[str, object]
+) -> AnchorUploadsError:
+    # Errors cross process boundaries in batches; the default reduction would lose the keyword-only attributes.
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    error.__dict__.update(attributes)
+    return error
