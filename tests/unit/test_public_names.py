@@ -111,6 +111,6 @@ def test_the_twins_have_the_same_surface() -> None:
     one, other = (
         inspect.signature(f).parameters for f in (anchor_uploads.upload_file, anchor_uploads.upload_file_async)
     )
-    assert list(one.values()) == list(other.values())
+    assert list(one) == list(other)
     method = inspect.signature(anchor_uploads.UploadClient.upload_file).parameters
     assert [*list(method)[1:], "options"] == list(one)

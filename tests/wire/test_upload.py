@@ -227,7 +227,7 @@ REFUSED: dict[str, tuple[Callable[[Path], tuple[Any, dict[str, Any]]], type[Exce
     "number": (lambda _: (7, {}), SourceError, "is not a file"),
     "directory": (lambda directory: (directory, {}), SourceError, "is a directory"),
     "missing": (lambda directory: (directory / "none", {}), SourceError, "does not exist"),
-    "empty path": (lambda _: ("", {}), SourceError, "is not a file's name"),
+    "empty path": (lambda _: ("", {}), SourceError, "does not exist"),
     "text file": (lambda _: (io.StringIO("x"), {"filename": "a"}), SourceError, "mode 'rb'"),
     "texts": (lambda _: (["x"], {"filename": "a"}), SourceError, "gave str where bytes are needed"),
     "closed file": (lambda directory: (closed(directory), {}), SourceError, "cannot be read"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -17,9 +15,9 @@ from anchor_uploads import config, exchange, retry
 from anchor_uploads.config import Settings, Timeouts
 from anchor_uploads.errors import AnchorUploadsError, SessionNotFound
 from anchor_uploads.exchange import Exchange, Result, Upload, checked_session_id, prepare_to_read
+from anchor_uploads.opening import AsyncFileInput, FileInput, open_source, opened
 from anchor_uploads.outcome import BODY_LIMIT, Answer, Session, UploadedFile
 from anchor_uploads.progress import ProgressCallback
-from anchor_uploads.source import FileInput, Source, open_source
 
 _log = logging.getLogger("anchor_uploads")
 
@@ -175,7 +173,7 @@ class AsyncUploadClient:
     async def upload_file(
         self,
         session_id: str | UUID,
-        file: FileInput,
+        file: AsyncFileInput,
         *,
         filename: str | None = None,
         content_type: str | None = None,
@@ -187,7 +185,7 @@ class AsyncUploadClient:
         Cancelling it closes the file and the connection and leaves the client usable.
         """
         session = checked_session_id(session_id)
-        async with _opened(file, filename, content_type) as source:
+        async with opened(file, filename=filename, content_type=content_type) as source:
             return await self._run(Upload(self.settings, session, source, on_progress, checksum))
 
     async def create_session(self, **body: Any) -> Session:
@@ -257,27 +255,6 @@ class AsyncUploadClient:
         return Answer(response.status_code, response.headers, bytes(body[:BODY_LIMIT]))
 
 
-@asynccontextmanager
-async def _opened(file: FileInput, filename: str | None, content_type: str | None) -> AsyncIterator[Source]:
-    """`open_source` in a thread; what is opened is closed even if nobody waits for it any more."""
-    loop = asyncio.get_running_loop()
-    opening = loop.run_in_executor(
-        None, functools.partial(open_source, file, filename=filename, content_type=content_type)
-    )
-    try:
-        source = await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        opening.add_done_callback(_close_unused)
-        raise
-    with source:
-        yield source
-
-
-def _close_unused(opening: asyncio.Future[Source]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
-
-
 def upload_file(
     session_id: str | UUID,
     file: FileInput,
@@ -302,7 +279,7 @@ def upload_file(
 
 async def upload_file_async(
     session_id: str | UUID,
-    file: FileInput,
+    file: AsyncFileInput,
     *,
     filename: str | None = None,
     content_type: str | None = None,

@@ -1,38 +1,12 @@
-"""What callers hand in, made into one thing: a name, a media type, a size in bytes, and blocks that can be read again.
-
-A source is opened once. Its size is known before a byte is sent; what does not tell its size (a pipe, a generator) is
-first copied to a temporary file, in memory as long as it is small. Callers' own files are read from where they stand,
-are left where the last attempt stopped, and are never closed.
-"""
+"""An opened source: a name, a media type, a size in bytes, and blocks that can be read again from the start."""
 
 from __future__ import annotations
 
-import io
-import mimetypes
-import os
-import stat
-import tempfile
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, Union
+from typing import Any
 
 from anchor_uploads.errors import SourceError
-
-__all__ = ["FileInput", "Source", "open_source"]
-
-
-class BinaryReader(Protocol):
-    """Anything that hands out bytes: `read(n)` returns at most n, and none at the end."""
-
-    def read(self, size: int = ..., /) -> bytes: ...
-
-
-FileInput = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryReader, Iterable[bytes]]
-
-DEFAULT_CONTENT_TYPE = "application/octet-stream"
-_SPOOL_IN_MEMORY = 1024 * 1024
-_COPY_BLOCK = 256 * 1024
 
 
 class Source:
@@ -116,56 +90,6 @@ class Source:
         return SourceError(f"{self.label} {how}; nothing was saved. Upload it when nothing writes to it any more")
 
 
-def open_source(file: FileInput, *, filename: str | None = None, content_type: str | None = None) -> Source:
-    """Open `file` for an upload.
-
-    file: a path, bytes, an open binary file (read from its current position, never closed) or an iterable of bytes.
-    filename: the name to send; the default is the base name of the path or of the open file.
-    content_type: the media type to send; the default is guessed from the name.
-
-    Raises `SourceError` if the file cannot be read, or has no name that can be sent.
-    """
-    if isinstance(file, (str, os.PathLike)):
-        return _from_path(os.path.expanduser(os.fspath(file)), filename, content_type)
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return _from_memory(file, filename, content_type)
-    if callable(getattr(file, "read", None)):
-        return _from_file(file, filename, content_type)
-    if isinstance(file, Iterable):
-        return _from_iterable(file, filename, content_type)
-    raise SourceError(f"{file!r} is not a file: pass a path, bytes, a binary file object or an iterable of bytes")
-
-
-def check_name(name: str, *, label: str) -> str:
-    """Return `name` if it can be sent as a file name: one path component without control characters.
-
-    Raises `SourceError` otherwise. The service stores the file under this name, so it must not lead elsewhere.
-    """
-    problem = None
-    if not name or name in (".", ".."):
-        problem = "is not a file's name"
-    elif any(separator in name for separator in "/\\"):
-        problem = "holds a path separator"
-    elif any(unicodedata.category(character) == "Cc" for character in name):
-        problem = "holds a control character"
-    elif any(0xD800 <= ord(character) <= 0xDFFF for character in name):
-        problem = "cannot be written as UTF-8"
-    if problem:
-        raise SourceError(f"{label}: the name {name!r} {problem}; pass filename= to send another")
-    return name
-
-
-def check_content_type(content_type: str, *, label: str) -> str:
-    """Return `content_type` if it is a media type, `type/subtype` and perhaps parameters. Raises `SourceError`."""
-    main, slash, rest = content_type.partition("/")
-    subtype, _semicolon, _parameters = rest.partition(";")
-    token = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    well_formed = slash and main and token.issuperset(main) and subtype.strip() and token.issuperset(subtype.strip())
-    if not well_formed or not content_type.isascii() or not content_type.isprintable():
-        raise SourceError(f"{label}: {content_type!r} is not a media type; content_type= must look like 'text/plain'")
-    return content_type
-
-
 @contextmanager
 def reading(label: str) -> Iterator[None]:
     """Turn what goes wrong while a source is read into a `SourceError` that names it."""
@@ -177,136 +101,3 @@ def reading(label: str) -> Iterator[None]:
         raise SourceError(f"{label} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise SourceError(f"{label} cannot be read: {error}. Keep it open until the upload is done") from error
-
-
-def _from_path(path: str | bytes, filename: str | None, content_type: str | None) -> Source:
-    path = os.fsdecode(path)
-    label = repr(path)
-    name = check_name(os.path.basename(path) if filename is None else filename, label=label)
-    content_type = _content_type(content_type, name, label)
-    with reading(label):
-        try:
-            mode = os.stat(path).st_mode
-        except FileNotFoundError as error:
-            raise SourceError(f"{label} does not exist; the working directory is {os.getcwd()!r}") from error
-        if stat.S_ISDIR(mode):
-            raise SourceError(f"{label} is a directory; pass the files in it one by one, or an archive of it")
-        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise SourceError(f"{label} is a device or a socket, not a file")
-        handle = open(path, "rb", buffering=0)  # noqa: SIM115 - Source.close closes it
-    try:
-        size = os.fstat(handle.fileno()).st_size
-        if not size:
-            # A pipe, or a file of which the system does not tell the size, as under /proc: reading tells.
-            with handle:
-                return _from_blocks(_blocks(handle.read), name, content_type, label)
-
-        def fingerprint() -> object:
-            now = os.fstat(handle.fileno())
-            return now.st_size, now.st_mtime_ns
-
-        return Source(name, content_type, size, label, may_block=True, handle=handle, fingerprint=fingerprint)
-    except BaseException:
-        handle.close()
-        raise
-
-
-def _from_memory(data: Any, filename: str | None, content_type: str | None) -> Source:
-    label = _label(data, filename)
-    name = check_name(_required(filename, label), label=label)
-    try:
-        view = memoryview(data).cast("B")
-    except TypeError as error:
-        raise SourceError(f"{label} cannot be read: {error}; pass bytes(…) of it") from error
-    handle = _MemoryReader(view)
-    return Source(name, _content_type(content_type, name, label), len(view), label, may_block=False, handle=handle)
-
-
-def _from_file(file: Any, filename: str | None, content_type: str | None) -> Source:
-    own_name = getattr(file, "name", None)
-    # Python names what has no name "<stdin>" or by its descriptor.
-    if filename is None and isinstance(own_name, (str, os.PathLike)) and not str(own_name).startswith("<"):
-        filename = os.path.basename(os.fspath(own_name))
-    label = _label(file, filename)
-    if isinstance(file, io.TextIOBase):
-        raise SourceError(f"{label} was opened as text; open it with mode 'rb'")
-    name = check_name(_required(filename, label), label=label)
-    content_type = _content_type(content_type, name, label)
-    with reading(label):
-        if not _seekable(file):
-            return _from_blocks(_blocks(file.read), name, content_type, label)
-        start = file.tell()
-        size = max(0, file.seek(0, os.SEEK_END) - start)
-        file.seek(start)
-    blocking = not isinstance(file, io.BytesIO)
-    return Source(name, content_type, size, label, may_block=blocking, handle=file, start=start, owned=False)
-
-
-def _from_iterable(blocks: Iterable[Any], filename: str | None, content_type: str | None) -> Source:
-    label = _label(blocks, filename)
-    name = check_name(_required(filename, label), label=label)
-    return _from_blocks(blocks, name, _content_type(content_type, name, label), label)
-
-
-def _from_blocks(blocks: Iterable[Any], name: str, content_type: str, label: str) -> Source:
-    """Copy `blocks` to where their size can be known: in memory while they are few, else to a temporary file."""
-    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115 - Source.close closes it
-    try:
-        for block in blocks:
-            if not isinstance(block, (bytes, bytearray, memoryview)):
-                raise SourceError(
-                    f"{label} gave {type(block).__name__} where bytes are needed; open files with mode 'rb'"
-                )
-            with reading(label):
-                spool.write(block)
-        return Source(name, content_type, spool.tell(), label, may_block=True, handle=spool)
-    except BaseException:
-        spool.close()
-        raise
-
-
-def _blocks(read: Callable[[int], Any]) -> Iterator[Any]:
-    while block := read(_COPY_BLOCK):
-        yield block
-
-
-def _seekable(file: Any) -> bool:
-    try:
-        return bool(file.seekable()) if hasattr(file, "seekable") else file.tell() >= 0
-    except (AttributeError, OSError):
-        return False
-
-
-def _content_type(content_type: str | None, name: str, label: str) -> str:
-    if content_type is None:
-        return mimetypes.guess_type(name)[0] or DEFAULT_CONTENT_TYPE
-    return check_content_type(content_type, label=label)
-
-
-def _required(filename: str | None, label: str) -> str:
-    if filename is None:
-        raise SourceError(f"{label} has no file name; pass filename=")
-    return filename
-
-
-def _label(file: object, filename: str | None) -> str:
-    return repr(filename) if filename else f"the {type(file).__name__} passed as file"
-
-
-class _MemoryReader:
-    """Reads a buffer without copying it whole, as `io.BytesIO` would do with anything but bytes."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._view = view
-        self._position = 0
-
-    def read(self, limit: int) -> bytes:
-        block = bytes(self._view[self._position : self._position + limit])
-        self._position += len(block)
-        return block
-
-    def seek(self, position: int) -> None:
-        self._position = position
-
-    def close(self) -> None:
-        self._view.release()
