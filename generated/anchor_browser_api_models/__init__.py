@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import (
+    MISSING,
     AnyUrl,
     BaseModel,
     ConfigDict,
@@ -14,7 +15,6 @@ from pydantic import (
     StrictInt,
     StrictStr,
 )
-from pydantic.experimental.missing_sentinel import MISSING
 
 
 class ErrorDetail(BaseModel):

@@ -25,6 +25,8 @@ _KEPT_VARIABLES = ("SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "USERPROFILE")
 _MODEL_OPTIONS = (
     "--output-model-type=pydantic_v2.BaseModel",
     f"--target-python-version={_TARGET_PYTHON}",
+    # Older targets import the sentinel from where pydantic 2.14 warns about it.
+    "--target-pydantic-version=2.14",
     "--use-title-as-name",
     "--strict-nullable",
     "--extra-fields=forbid",

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import attrs
 import pytest
 from anchor_uploads import InvalidArgument, Timeouts
-from anchor_uploads.config import DEFAULT_BASE_URL, Settings, settings
+from anchor_uploads.config import DEFAULT_BASE_URL, Settings
+
+
+def settings(api_key: str | None = None, base_url: str | None = None, **others: Any) -> Settings:
+    return Settings.from_environment(api_key=api_key, base_url=base_url, **others)
 
 
 def test_the_environment_gives_what_is_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +26,7 @@ def test_the_defaults() -> None:
     found = settings(api_key="k")
     assert (found.base_url, found.max_retries, found.retry_unknown) == (DEFAULT_BASE_URL, 2, False)
     assert found.timeouts == Timeouts(connect=10, write=60, answer=300, read=60)
-    assert settings(api_key="k", timeout=5).timeouts == Timeouts(5, 5, 5, 5)
+    assert settings(api_key="k", timeouts=5).timeouts == Timeouts(5, 5, 5, 5)
 
 
 def test_no_key_says_where_to_put_one() -> None:
@@ -57,7 +62,7 @@ def test_a_base_url_that_cannot_be_right_is_refused(url: str) -> None:
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "5"])
 def test_a_timeout_that_is_none_is_refused(timeout: float) -> None:
     with pytest.raises(InvalidArgument, match="timeout"):
-        settings(api_key="k", timeout=timeout)
+        settings(api_key="k", timeouts=timeout)
 
 
 @pytest.mark.parametrize("count", [-1, 1.5, True, None])

@@ -26,9 +26,12 @@ from anchor_uploads.errors import (
     StatusError,
     TimedOut,
     UnexpectedResponse,
+    UploadsFailed,
+    UploadsInterrupted,
 )
 
 if TYPE_CHECKING:
+    from anchor_uploads.batch import FailedUpload, UploadReport
     from anchor_uploads.client import AsyncUploadClient, UploadClient, upload_file, upload_file_async
     from anchor_uploads.config import Settings, Timeouts
     from anchor_uploads.outcome import Session, UploadedFile
@@ -39,11 +42,13 @@ __version__ = "0.1.0"
 # Importing httpx takes about 0.1 s, which a program that only names an error class need not pay.
 _LAZY = {
     "AsyncUploadClient": "client",
+    "FailedUpload": "batch",
     "Session": "outcome",
     "Settings": "config",
     "Timeouts": "config",
     "UploadClient": "client",
     "UploadProgress": "progress",
+    "UploadReport": "batch",
     "UploadedFile": "outcome",
     "upload_file": "client",
     "upload_file_async": "client",
@@ -55,6 +60,7 @@ __all__ = [
     "AuthenticationFailed",
     "BadRequest",
     "ConnectionFailed",
+    "FailedUpload",
     "FileTooLarge",
     "InvalidArgument",
     "OutcomeUnknown",
@@ -70,7 +76,10 @@ __all__ = [
     "UnexpectedResponse",
     "UploadClient",
     "UploadProgress",
+    "UploadReport",
     "UploadedFile",
+    "UploadsFailed",
+    "UploadsInterrupted",
     "upload_file",
     "upload_file_async",
 ]

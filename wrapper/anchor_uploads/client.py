@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -11,8 +13,9 @@ from uuid import UUID
 import httpx
 import tenacity
 
-from anchor_uploads import config, exchange, retry
-from anchor_uploads.config import Settings, Timeouts
+from anchor_uploads import batch, exchange
+from anchor_uploads.batch import AsyncBatchItem, BatchItem, UploadReport
+from anchor_uploads.config import DEFAULT_TIMEOUTS, Settings, Timeouts
 from anchor_uploads.errors import AnchorUploadsError, SessionNotFound
 from anchor_uploads.exchange import Exchange, Result, Upload, checked_session_id, prepare_to_read
 from anchor_uploads.opening import AsyncFileInput, FileInput, open_source, opened
@@ -26,9 +29,9 @@ class UploadClient:
     """Uploads files into Anchor Browser sessions. Keep one and use it from any thread; it keeps its connections.
 
     api_key, base_url: default to `ANCHORBROWSER_API_KEY` and `ANCHORBROWSER_BASE_URL`.
-    timeout: seconds for each phase, or `Timeouts`. max_retries: further attempts after a failure that may be repeated
-    (see `anchor_uploads.retry`). retry_unknown: also repeat an upload that went out whole without an answer.
-    http_client: an `httpx.Client` of your own, for proxies, certificates or transports; it is never closed here.
+    timeout, deadline, max_retries, retry_unknown, progress_interval: see `Settings`.
+    http_client: an `httpx.Client` of your own, for proxies, certificates, HTTP/2 or transports; never closed here.
+    Without one, the client may be used in a forked process, too: it makes connections of its own there.
 
     Raises `InvalidArgument` for a key or URL that cannot be right.
     """
@@ -38,20 +41,30 @@ class UploadClient:
         *,
         api_key: str | None = None,
         base_url: str | None = None,
-        timeout: float | Timeouts | None = None,
+        timeout: float | Timeouts = DEFAULT_TIMEOUTS,
+        deadline: float | None = None,
         max_retries: int = 2,
         retry_unknown: bool = False,
+        progress_interval: float = 0.05,
         http_client: httpx.Client | None = None,
     ) -> None:
-        self.settings: Settings = config.settings(
+        settings = Settings.from_environment(
             api_key=api_key,
             base_url=base_url,
-            timeout=timeout,
+            timeouts=timeout,
+            deadline=deadline,
             max_retries=max_retries,
             retry_unknown=retry_unknown,
+            progress_interval=progress_interval,
         )
-        self._http = http_client or httpx.Client(follow_redirects=False)
-        self._owns_http = http_client is None
+        self._set_up(settings, http_client)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, http_client: httpx.Client | None = None) -> UploadClient:
+        """Return a client with the settings of another, perhaps one of another process."""
+        client = cls.__new__(cls)
+        client._set_up(settings, http_client)
+        return client
 
     def upload_file(
         self,
@@ -62,20 +75,58 @@ class UploadClient:
         content_type: str | None = None,
         on_progress: ProgressCallback | None = None,
         checksum: bool = False,
+        timeout: float | Timeouts | None = None,
+        deadline: float | None = None,
+        max_retries: int | None = None,
+        retry_unknown: bool | None = None,
     ) -> UploadedFile:
         """Put `file` into the uploads directory of a session and return where it is.
 
-        file: a path, bytes, a binary file object (read from its position on, never closed) or an iterable of bytes.
+        file: a path, a URL that fsspec can read, bytes, a binary file object (read from its position on, never closed)
+        or an iterable of bytes. What has no length is first copied to a temporary file.
         filename, content_type: what to send instead of the file's own name and the type guessed from it.
         on_progress: called with `UploadProgress`; what it raises aborts the upload. checksum: compute the SHA-256.
+        timeout, deadline, max_retries, retry_unknown: instead of the client's, for this call.
 
         Raises `InvalidArgument` and `SourceError` before anything is sent, `SourceError` also for a file that changes
         while it is read, and `ConnectionFailed`, `TimedOut`, `OutcomeUnknown`, `StatusError` or `UnexpectedResponse`.
         Source: the operation `POST /v1/sessions/{sessionId}/uploads`.
         """
+        settings = self.settings.changed(
+            timeout=timeout, deadline=deadline, max_retries=max_retries, retry_unknown=retry_unknown
+        )
         session = checked_session_id(session_id)
         with open_source(file, filename=filename, content_type=content_type) as source:
-            return self._run(Upload(self.settings, session, source, on_progress, checksum))
+            return self._run(Upload(settings, session, source, on_progress=on_progress, checksum=checksum))
+
+    def upload_files(
+        self,
+        session_id: str | UUID,
+        files: Iterable[BatchItem],
+        *,
+        concurrency: int = 4,
+        on_progress: ProgressCallback | None = None,
+        executor: Executor | None = None,
+    ) -> UploadReport:
+        """Put many files into a session, `concurrency` at a time, and report what became of each.
+
+        files: what `upload_file` takes, or pairs of a file name and that; drawn as they are needed. One that fails does
+        not stop the others. executor: what runs the uploads, for example a `ProcessPoolExecutor` or Dask's; the files
+        must then be paths, URLs or bytes, and `on_progress` is called once for each file.
+
+        Raises `SourceError` before anything is sent if two files of a collection have the same name,
+        `UploadsInterrupted` on Ctrl-C, and what `on_progress` raises.
+        """
+        session = str(checked_session_id(session_id))
+        return batch.run(
+            files,
+            lambda task, watch: self.upload_file(session, task.file, filename=task.filename, on_progress=watch),
+            settings=self.settings,
+            session_id=session,
+            concurrency=concurrency,
+            on_progress=on_progress,
+            executor=executor,
+        )
 
     def create_session(self, **body: Any) -> Session:
         """Start a browser session; `body` is sent as it is, for example `session={"initial_url": "https://…"}`.
@@ -121,9 +172,20 @@ class UploadClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings!r})"
 
+    def _set_up(self, settings: Settings, http_client: httpx.Client | None) -> None:
+        self.settings = settings
+        self._owns_http = http_client is None
+        self._http = http_client or httpx.Client()
+        self._process = os.getpid()
+
+    def _connections(self) -> httpx.Client:
+        # A forked child must not speak on the connections of its parent.
+        if self._owns_http and self._process != os.getpid():
+            self._http, self._process = httpx.Client(), os.getpid()
+        return self._http
+
     def _run(self, exchange: Exchange[Result]) -> Result:
-        policy = retry.policy(self.settings, idempotent=exchange.idempotent)
-        return tenacity.Retrying(**policy)(lambda: self._try(exchange))
+        return tenacity.Retrying(**exchange.policy())(lambda: self._try(exchange))
 
     def _try(self, exchange: Exchange[Result]) -> Result:
         attempt = exchange.next_attempt()
@@ -134,7 +196,7 @@ class UploadClient:
         return attempt.result(answer)
 
     def _answer(self, request: httpx.Request) -> Answer:
-        response = self._http.send(request, stream=True, follow_redirects=False)
+        response = self._connections().send(request, stream=True, follow_redirects=False)
         try:
             prepare_to_read(request, self.settings)
             body = bytearray()
@@ -155,20 +217,30 @@ class AsyncUploadClient:
         *,
         api_key: str | None = None,
         base_url: str | None = None,
-        timeout: float | Timeouts | None = None,
+        timeout: float | Timeouts = DEFAULT_TIMEOUTS,
+        deadline: float | None = None,
         max_retries: int = 2,
         retry_unknown: bool = False,
+        progress_interval: float = 0.05,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        self.settings: Settings = config.settings(
+        settings = Settings.from_environment(
             api_key=api_key,
             base_url=base_url,
-            timeout=timeout,
+            timeouts=timeout,
+            deadline=deadline,
             max_retries=max_retries,
             retry_unknown=retry_unknown,
+            progress_interval=progress_interval,
         )
-        self._http = http_client or httpx.AsyncClient(follow_redirects=False)
-        self._owns_http = http_client is None
+        self._set_up(settings, http_client)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, http_client: httpx.AsyncClient | None = None) -> AsyncUploadClient:
+        """Return a client with the settings of another, perhaps one of another process."""
+        client = cls.__new__(cls)
+        client._set_up(settings, http_client)
+        return client
 
     async def upload_file(
         self,
@@ -179,14 +251,42 @@ class AsyncUploadClient:
         content_type: str | None = None,
         on_progress: ProgressCallback | None = None,
         checksum: bool = False,
+        timeout: float | Timeouts | None = None,
+        deadline: float | None = None,
+        max_retries: int | None = None,
+        retry_unknown: bool | None = None,
     ) -> UploadedFile:
         """Put `file` into the uploads directory of a session; see `UploadClient.upload_file`.
 
         Cancelling it closes the file and the connection and leaves the client usable.
         """
+        settings = self.settings.changed(
+            timeout=timeout, deadline=deadline, max_retries=max_retries, retry_unknown=retry_unknown
+        )
         session = checked_session_id(session_id)
         async with opened(file, filename=filename, content_type=content_type) as source:
-            return await self._run(Upload(self.settings, session, source, on_progress, checksum))
+            return await self._run(Upload(settings, session, source, on_progress=on_progress, checksum=checksum))
+
+    async def upload_files(
+        self,
+        session_id: str | UUID,
+        files: Iterable[AsyncBatchItem] | AsyncIterable[AsyncBatchItem],
+        *,
+        concurrency: int = 4,
+        on_progress: ProgressCallback | None = None,
+        executor: Executor | None = None,
+    ) -> UploadReport:
+        """Put many files into a session; see `UploadClient.upload_files`. Cancelling it cancels what runs."""
+        session = str(checked_session_id(session_id))
+        return await batch.run_async(
+            files,
+            lambda task, watch: self.upload_file(session, task.file, filename=task.filename, on_progress=watch),
+            settings=self.settings,
+            session_id=session,
+            concurrency=concurrency,
+            on_progress=on_progress,
+            executor=executor,
+        )
 
     async def create_session(self, **body: Any) -> Session:
         """Start a browser session; see `UploadClient.create_session`."""
@@ -229,9 +329,19 @@ class AsyncUploadClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings!r})"
 
+    def _set_up(self, settings: Settings, http_client: httpx.AsyncClient | None) -> None:
+        self.settings = settings
+        self._owns_http = http_client is None
+        self._http = http_client or httpx.AsyncClient()
+        self._process = os.getpid()
+
+    def _connections(self) -> httpx.AsyncClient:
+        if self._owns_http and self._process != os.getpid():
+            self._http, self._process = httpx.AsyncClient(), os.getpid()
+        return self._http
+
     async def _run(self, exchange: Exchange[Result]) -> Result:
-        policy = retry.policy(self.settings, idempotent=exchange.idempotent)
-        return await tenacity.AsyncRetrying(**policy)(self._try, exchange)
+        return await tenacity.AsyncRetrying(**exchange.policy())(self._try, exchange)
 
     async def _try(self, exchange: Exchange[Result]) -> Result:
         attempt = exchange.next_attempt()
@@ -242,7 +352,7 @@ class AsyncUploadClient:
         return attempt.result(answer)
 
     async def _answer(self, request: httpx.Request) -> Answer:
-        response = await self._http.send(request, stream=True, follow_redirects=False)
+        response = await self._connections().send(request, stream=True, follow_redirects=False)
         try:
             prepare_to_read(request, self.settings)
             body = bytearray()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
 from attrs import field, frozen
 
 from anchor_uploads.errors import InvalidArgument
@@ -14,22 +16,12 @@ API_KEY_VARIABLE = "ANCHORBROWSER_API_KEY"
 BASE_URL_VARIABLE = "ANCHORBROWSER_BASE_URL"
 
 
-@frozen
-class Timeouts:
-    """How long to wait for what, in seconds; None waits for ever.
-
-    connect: until a connection stands. write: for the network to take the next block. answer: for the answer's first
-    byte, counted from the last byte sent, while the service stores the file. read: for each further part of the answer.
-    """
-
-    connect: float | None = 10.0
-    write: float | None = 60.0
-    answer: float | None = 300.0
-    read: float | None = 60.0
-
-
 def _hide(_key: str) -> str:
     return "'…'"
+
+
+def _without_slash(url: str) -> str:
+    return url.rstrip("/")
 
 
 def _check_api_key(_settings: object, _attribute: object, key: str) -> None:
@@ -59,50 +51,75 @@ def _check_max_retries(_settings: object, _attribute: object, count: int) -> Non
         raise InvalidArgument(f"max_retries must be a whole number from 0 on, not {count!r}")
 
 
+def _check_seconds(_settings: object, attribute: attrs.Attribute[Any], seconds: float | None) -> None:
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if seconds is not None and not (number and seconds > 0):
+        raise InvalidArgument(f"the timeout {attribute.name!r} must be a positive number of seconds, not {seconds!r}")
+
+
+def _check_interval(_settings: object, _attribute: object, seconds: float) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise InvalidArgument(f"progress_interval must be a number of seconds from 0 on, not {seconds!r}")
+
+
+@frozen
+class Timeouts:
+    """How long to wait for what, in seconds; None waits for ever.
+
+    connect: until a connection stands. write: for the network to take the next block. answer: for the answer's first
+    byte, counted from the last byte sent, while the service stores the file. read: for each further part of the answer.
+    """
+
+    connect: float | None = field(default=10.0, validator=_check_seconds)
+    write: float | None = field(default=60.0, validator=_check_seconds)
+    answer: float | None = field(default=300.0, validator=_check_seconds)
+    read: float | None = field(default=60.0, validator=_check_seconds)
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+def as_timeouts(timeout: float | Timeouts) -> Timeouts:
+    """Return `timeout`; a number holds for each phase."""
+    return timeout if isinstance(timeout, Timeouts) else Timeouts(timeout, timeout, timeout, timeout)
+
+
 @frozen
 class Settings:
-    """What a client was made with. Picklable; `attrs.evolve` makes changed copies. The key is not shown by `repr`."""
+    """What a client was made with. Picklable; `attrs.evolve` makes changed copies. The key is not shown by `repr`.
+
+    timeouts: for each phase (a number of seconds holds for all). deadline: seconds for a whole call with all its
+    attempts, None for no end. max_retries: further attempts after a failure that may be repeated (see
+    `anchor_uploads.retry`). retry_unknown: also repeat a request that went out whole without an answer.
+    progress_interval: seconds between two calls of `on_progress`; 0 calls it for each block.
+    """
 
     api_key: str = field(repr=_hide, validator=_check_api_key)
-    base_url: str = field(default=DEFAULT_BASE_URL, validator=_check_base_url)
-    timeouts: Timeouts = Timeouts()
+    base_url: str = field(default=DEFAULT_BASE_URL, converter=_without_slash, validator=_check_base_url)
+    timeouts: Timeouts = field(default=DEFAULT_TIMEOUTS, converter=as_timeouts)
+    deadline: float | None = field(default=None, validator=_check_seconds)
     max_retries: int = field(default=2, validator=_check_max_retries)
     retry_unknown: bool = False
+    progress_interval: float = field(default=0.05, validator=_check_interval)
 
+    @classmethod
+    def from_environment(cls, *, api_key: str | None, base_url: str | None, **others: Any) -> Settings:
+        """Return settings whose key and base URL come from the environment where they are None.
 
-def settings(
-    *,
-    api_key: str | None = None,
-    base_url: str | None = None,
-    timeout: float | Timeouts | None = None,
-    max_retries: int = 2,
-    retry_unknown: bool = False,
-) -> Settings:
-    """Return checked settings; what is None comes from the environment or is the default.
+        Raises `InvalidArgument` for what cannot be right.
+        """
+        key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
+        if key is None:
+            raise InvalidArgument(f"no API key: set {API_KEY_VARIABLE} in the environment, or pass api_key=")
+        url = base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+        return cls(api_key=key, base_url=url, **others)
 
-    A number as `timeout` holds for each phase (connect, write, answer, read) in seconds. Raises `InvalidArgument`.
-    """
-    key = api_key if api_key is not None else os.environ.get(API_KEY_VARIABLE)
-    if key is None:
-        raise InvalidArgument(f"no API key: set {API_KEY_VARIABLE} in the environment, or pass api_key=")
-    url = base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
-    return Settings(
-        api_key=key,
-        base_url=url.rstrip("/"),
-        timeouts=_timeouts(timeout),
-        max_retries=max_retries,
-        retry_unknown=retry_unknown,
-    )
-
-
-def _timeouts(timeout: float | Timeouts | None) -> Timeouts:
-    if timeout is None:
-        return Timeouts()
-    if isinstance(timeout, Timeouts):
-        return timeout
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
-        raise InvalidArgument(f"timeout must be a positive number of seconds or Timeouts(…), not {timeout!r}")
-    return Timeouts(connect=timeout, write=timeout, answer=timeout, read=timeout)
+    def changed(self, *, timeout: float | Timeouts | None, **others: Any) -> Settings:
+        """Return these settings with those that are not None put in their place, for one call."""
+        changes = {name: value for name, value in others.items() if value is not None}
+        if timeout is not None:
+            changes["timeouts"] = timeout
+        return attrs.evolve(self, **changes) if changes else self
 
 
 def _without_user(url: str) -> str:

@@ -13,10 +13,19 @@ AnchorUploadsError
 │   ├── FileTooLarge                        413, and a 400 that says so
 │   ├── RateLimited                         429
 │   └── ServerError                         500 to 599
-└── UnexpectedResponse                      an answer that the contract does not know
+├── UnexpectedResponse                      an answer that the contract does not know
+└── UploadsFailed                           files of a batch were not uploaded
+
+KeyboardInterrupt
+└── UploadsInterrupted                      Ctrl-C stopped a batch
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anchor_uploads.batch import UploadReport
 
 __all__ = [
     "AnchorUploadsError",
@@ -33,11 +42,17 @@ __all__ = [
     "StatusError",
     "TimedOut",
     "UnexpectedResponse",
+    "UploadsFailed",
+    "UploadsInterrupted",
 ]
 
 
 class AnchorUploadsError(Exception):
     """The base of all errors of this package. `str()` of each is one line that says what to do next."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process boundaries in batches; the default would lose the keyword-only attributes.
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
 class InvalidArgument(AnchorUploadsError, ValueError):
@@ -74,9 +89,6 @@ class UnexpectedResponse(AnchorUploadsError):
         self.status_code = status_code
         self.body = body
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__)
-
 
 class StatusError(AnchorUploadsError):
     """The service answered with an error.
@@ -109,9 +121,6 @@ class StatusError(AnchorUploadsError):
         self.retry_after = retry_after
         self.request_id = request_id
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__)
-
 
 class BadRequest(StatusError):
     """400: the service found no file in the request, or refuses it for another reason that `message` tells."""
@@ -137,10 +146,25 @@ class ServerError(StatusError):
     """500 to 599: the service failed."""
 
 
+class UploadsFailed(AnchorUploadsError):
+    """Files of a batch were not uploaded; `report` (`UploadReport`) tells which, and why."""
+
+    def __init__(self, text: str, *, report: UploadReport) -> None:
+        super().__init__(text)
+        self.report = report
+
+
+class UploadsInterrupted(KeyboardInterrupt):
+    """Ctrl-C stopped a batch; `report` (`UploadReport`) tells what was done before."""
+
+    def __init__(self, report: UploadReport) -> None:
+        super().__init__("the batch was interrupted")
+        self.report = report
+
+
 def _rebuild(
     kind: type[AnchorUploadsError], arguments: tuple[object, ...], attributes: dict[str, object]
 ) -> AnchorUploadsError:
-    # Errors cross process boundaries in batches; the default reduction would lose the keyword-only attributes.
     error = kind.__new__(kind, *arguments)
     error.args = arguments
     error.__dict__.update(attributes)

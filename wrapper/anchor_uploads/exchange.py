@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import httpx
-from attrs import define
+from attrs import Factory, define
 
-from anchor_uploads import __version__, contract, outcome
+from anchor_uploads import __version__, contract, outcome, retry
 from anchor_uploads.config import Settings
 from anchor_uploads.contract import Operation
-from anchor_uploads.errors import AnchorUploadsError, InvalidArgument
+from anchor_uploads.deadline import Deadline
+from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, TimedOut
 from anchor_uploads.multipart import MultipartBody
 from anchor_uploads.outcome import Answer, Session, UploadedFile
 from anchor_uploads.progress import ProgressCallback, ProgressMeter
@@ -22,6 +25,7 @@ from anchor_uploads.source import Source
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 
+_logger = logging.getLogger("anchor_uploads")
 _USER_AGENT = f"anchor-uploads/{__version__}"
 # Errors that come before the first byte of a request leaves, or while its bytes leave.
 _NOT_WHOLE = (
@@ -36,8 +40,10 @@ _NOT_WHOLE = (
 
 
 def prepare_to_read(request: httpx.Request, settings: Settings) -> None:
-    """Bound the wait for the rest of an answer whose first part is there: now the network may not stall."""
-    request.extensions["timeout"]["read"] = settings.timeouts.read
+    """Bound the wait for the rest of an answer whose first part is there: now it is the network that may not stall."""
+    timeouts = request.extensions["timeout"]
+    bounds = [bound for bound in (timeouts["read"], settings.timeouts.read) if bound is not None]
+    timeouts["read"] = min(bounds, default=None)
 
 
 def checked_session_id(session_id: str | UUID) -> UUID:
@@ -64,9 +70,7 @@ class Attempt(Protocol[Result_co]):
 class Exchange(Protocol[Result_co]):
     """What one method of a client does: attempts, until one has a result or must not be repeated."""
 
-    settings: Settings
-    idempotent: bool
-
+    def policy(self) -> dict[str, Any]: ...
     def next_attempt(self) -> Attempt[Result_co]: ...
 
 
@@ -79,6 +83,10 @@ class Call(Generic[Result]):
     idempotent: bool
     what: str
     read: Callable[[Answer, str], Result]
+    deadline: Deadline = Factory(lambda self: Deadline(self.settings.deadline), takes_self=True)
+
+    def policy(self) -> dict[str, Any]:
+        return retry.policy(self.settings, self.deadline, idempotent=self.idempotent)
 
     def next_attempt(self) -> Call[Result]:
         return self
@@ -86,8 +94,10 @@ class Call(Generic[Result]):
     def request(self) -> httpx.Request:
         body = self.operation.json
         if body is None:
-            return _request(self.settings, self.operation, {}, None)
-        return _request(self.settings, self.operation, {"Content-Type": "application/json"}, json.dumps(body).encode())
+            headers, content = {}, None
+        else:
+            headers, content = {"Content-Type": "application/json"}, json.dumps(body).encode()
+        return _request(self.settings, self.deadline, self.operation, headers, content)
 
     async_request = request
 
@@ -112,34 +122,53 @@ def end_session(settings: Settings, session_id: str | UUID) -> Call[str | None]:
     return Call(settings, operation, True, f"end_session {session_id}", outcome.session_status)
 
 
-@define(eq=False)
 class Upload:
     """The exchange that puts an opened source into a session; each attempt sends it from its start."""
 
-    settings: Settings
-    session_id: UUID
-    source: Source
-    on_progress: ProgressCallback | None
-    checksum: bool
-    idempotent: bool = False
-    attempts: int = 0
+    def __init__(
+        self,
+        settings: Settings,
+        session_id: UUID,
+        source: Source,
+        *,
+        on_progress: ProgressCallback | None,
+        checksum: bool,
+    ) -> None:
+        self.settings = settings
+        self.operation = contract.upload(session_id)
+        self.session_id = str(session_id)
+        self.source = source
+        self.on_progress = on_progress
+        self.checksum = checksum
+        self.deadline = Deadline(settings.deadline)
+        self.what = f"upload of {source.label} to session {session_id}"
+        self._attempts = 0
+
+    def policy(self) -> dict[str, Any]:
+        return retry.policy(self.settings, self.deadline, idempotent=False)
 
     def next_attempt(self) -> UploadAttempt:
-        self.attempts += 1
-        return UploadAttempt(self, self.attempts)
+        self._attempts += 1
+        return UploadAttempt(self, self._attempts)
 
 
 class UploadAttempt:
     """One attempt at an upload, with a body of its own."""
 
     def __init__(self, upload: Upload, number: int) -> None:
+        source = upload.source
         self._upload = upload
         self._number = number
-        self._operation = contract.upload(upload.session_id)
-        source = upload.source
-        meter = ProgressMeter(upload.on_progress, name=source.name, total=source.size, attempt=number)
-        self._body = MultipartBody(self._operation.field, source, meter, checksum=upload.checksum)
-        self._what = f"upload of {source.label} to session {upload.session_id}"
+        self._started = time.monotonic()
+        self._meter = ProgressMeter(
+            upload.on_progress,
+            name=source.name,
+            total=source.size,
+            attempt=number,
+            interval=upload.settings.progress_interval,
+        )
+        self._body = MultipartBody(upload.operation.field, source, self._sent, checksum=upload.checksum)
+        self._timeouts: dict[str, float | None] = {}
 
     def request(self) -> httpx.Request:
         return self._request(self._body.blocks())
@@ -148,14 +177,16 @@ class UploadAttempt:
         return self._request(self._body.async_blocks())
 
     def failure(self, error: httpx.RequestError) -> AnchorUploadsError:
-        return outcome.no_answer(error, what=self._what, complete=self._body.complete)
+        self._log("no answer, %s", type(error).__name__)
+        return outcome.no_answer(error, what=self._upload.what, complete=self._body.complete)
 
     def result(self, answer: Answer) -> UploadedFile:
+        self._log("answered with %d", answer.status_code)
         source = self._upload.source
         return outcome.uploaded_file(
             answer,
-            self._what,
-            session_id=str(self._upload.session_id),
+            self._upload.what,
+            session_id=self._upload.session_id,
             name=source.name,
             size=source.size,
             content_type=source.content_type,
@@ -165,11 +196,31 @@ class UploadAttempt:
 
     def _request(self, blocks: Iterator[bytes] | AsyncIterator[bytes]) -> httpx.Request:
         headers = {"Content-Type": self._body.content_type, "Content-Length": str(self._body.content_length)}
-        return _request(self._upload.settings, self._operation, headers, blocks)
+        upload = self._upload
+        request = _request(upload.settings, upload.deadline, upload.operation, headers, blocks)
+        self._timeouts = request.extensions["timeout"]
+        return request
+
+    def _sent(self, count: int, last: bool) -> None:
+        deadline = self._upload.deadline
+        if last:
+            # The wait for the answer begins now, not when the request was made.
+            self._timeouts["read"] = deadline.bound(self._upload.settings.timeouts.answer)
+        elif deadline.passes_within(0):
+            raise TimedOut(
+                f"{self._upload.what}: not done within the deadline of {deadline.seconds} s; nothing was saved. "
+                "Allow more time with deadline="
+            )
+        self._meter.add(count, last)
+
+    def _log(self, what: str, detail: object) -> None:
+        seconds = time.monotonic() - self._started
+        _logger.info(f"%s, attempt %d: {what} after %.3f s", self._upload.what, self._number, detail, seconds)
 
 
 def _request(
     settings: Settings,
+    deadline: Deadline,
     operation: Operation,
     headers: dict[str, str],
     content: bytes | Iterator[bytes] | AsyncIterator[bytes] | None,
@@ -187,11 +238,11 @@ def _request(
         content=content,
         extensions={
             "timeout": {
-                "connect": timeouts.connect,
-                "write": timeouts.write,
+                "connect": deadline.bound(timeouts.connect),
+                "write": deadline.bound(timeouts.write),
                 # The answer is read only after the last byte has left, so this is the time that the service may take.
-                "read": timeouts.answer,
-                "pool": None,
+                "read": deadline.bound(timeouts.answer),
+                "pool": deadline.bound(None),
             }
         },
     )

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
-from anchor_uploads.progress import ProgressMeter
 from anchor_uploads.source import Source
 
 BLOCK_SIZE = 256 * 1024
@@ -22,15 +22,16 @@ class MultipartBody:
     """The body of one attempt to send `source` as the form field `field`.
 
     content_type and content_length (bytes) belong into the headers. `complete` tells whether the last byte was taken.
-    What `meter` raises goes to the caller. `sha256` is the hexadecimal digest of the file, once all of it was read, if
+    `sent(count, last)` is called when a block with `count` bytes of the file was taken, and once more at the end; what
+    it raises goes to the caller. `sha256` is the hexadecimal digest of the file when the body is complete, if
     `checksum` is set.
     """
 
-    def __init__(self, field: str, source: Source, meter: ProgressMeter, *, checksum: bool = False) -> None:
+    def __init__(self, field: str, source: Source, sent: Callable[[int, bool], object], *, checksum: bool) -> None:
         # 128 random bits: no content can hold the boundary but by a chance that does not happen.
         boundary = secrets.token_hex(16)
         self._source = source
-        self._meter = meter
+        self._sent = sent
         self._digest = hashlib.sha256() if checksum else None
         self._head = (
             f"--{boundary}\r\n"
@@ -50,33 +51,30 @@ class MultipartBody:
         """Yield the body. Raises `SourceError` before the closing boundary if the source is not what it was."""
         for block, count in self._pieces():
             yield block
-            self._meter.add(count)
+            self._sent(count, False)
         self._finish()
 
     async def async_blocks(self) -> AsyncIterator[bytes]:
-        """Yield the body as `blocks` does; what may wait for a disk is read in a thread."""
+        """Yield the body as `blocks` does; what may wait for a disk is read in a thread, one block ahead."""
         pieces = self._pieces()
         if not self._source.may_block:
             for block, count in pieces:
                 yield block
-                self._meter.add(count)
+                self._sent(count, False)
             self._finish()
             return
         loop = asyncio.get_running_loop()
-        while True:
-            reading = loop.run_in_executor(None, next, pieces, None)
-            try:
-                piece = await asyncio.shield(reading)
-            except asyncio.CancelledError:
-                # The caller closes the source next, and must not close it under the thread that reads it.
-                await asyncio.wait([reading])
-                raise
-            if piece is None:
-                self._finish()
-                return
-            block, count = piece
-            yield block
-            self._meter.add(count)
+        upcoming = loop.run_in_executor(None, next, pieces, None)
+        try:
+            # Shielded: a thread cannot be stopped, and cancelling its future would only hide that it still reads.
+            while (piece := await asyncio.shield(upcoming)) is not None:
+                upcoming = loop.run_in_executor(None, next, pieces, None)
+                block, count = piece
+                yield block
+                self._sent(count, False)
+            self._finish()
+        finally:
+            upcoming.add_done_callback(_disregard)
 
     def _pieces(self) -> Iterator[tuple[bytes, int]]:
         """Yield the body and how many bytes of the file each block holds."""
@@ -95,7 +93,13 @@ class MultipartBody:
 
     def _finish(self) -> None:
         self.complete = True
-        self._meter.add(0, last=True)
+        self._sent(0, True)
+
+
+def _disregard(reading: asyncio.Future[Any]) -> None:
+    """Take note of a failure that nobody waits for any more, so that asyncio does not report it as forgotten."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def escape(name: str) -> str:

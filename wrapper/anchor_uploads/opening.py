@@ -71,6 +71,17 @@ def open_source(file: FileInput, *, filename: str | None = None, content_type: s
     raise SourceError(f"{file!r} is not a file: pass a path, bytes, a binary file object or an iterable of bytes")
 
 
+def name_of(file: object) -> str | None:
+    """Return the name under which `file` would be sent, None if it has none. Nothing is opened."""
+    if isinstance(file, str) and _URL.match(file):
+        from anchor_uploads.remote import name_in_url
+
+        return name_in_url(file)
+    if isinstance(file, (str, os.PathLike)):
+        return os.path.basename(os.fsdecode(file))
+    return _own_name(file)
+
+
 def is_asynchronous(file: object) -> bool:
     """Tell whether `file` can be read only by awaiting it."""
     return inspect.iscoroutinefunction(getattr(file, "read", None)) or (
@@ -85,6 +96,8 @@ async def opened(
     """`open_source` off the event loop, and closed at the end; `file` may also be an asynchronous file or iterable."""
     if is_asynchronous(file):
         source = await _from_asynchronous(file, filename, content_type)
+    elif isinstance(file, (bytes, bytearray, memoryview)):
+        source = open_source(file, filename=filename, content_type=content_type)
     else:
         open_it = functools.partial(open_source, filename=filename, content_type=content_type)
         opening = asyncio.get_running_loop().run_in_executor(None, open_it, file)

@@ -54,6 +54,11 @@ def open_url(
         return Source(name, content_type, size, label, may_block=True, handle=handle, fingerprint=fingerprint)
 
 
+def name_in_url(url: str) -> str:
+    """Return the last part of the URL's path."""
+    return unquote(posixpath.basename(url.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0]))
+
+
 class _Fetched:
     """A file of fsspec, whose backends raise whatever their libraries do."""
 

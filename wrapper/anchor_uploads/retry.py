@@ -20,6 +20,7 @@ from typing import Any
 import tenacity
 
 from anchor_uploads.config import Settings
+from anchor_uploads.deadline import Deadline
 from anchor_uploads.errors import AnchorUploadsError, ConnectionFailed, OutcomeUnknown, StatusError
 
 REPEATED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
@@ -39,12 +40,16 @@ def may_repeat(error: BaseException, *, repeat_unknown: bool) -> bool:
     return isinstance(error, ConnectionFailed)
 
 
-def policy(settings: Settings, *, idempotent: bool = False) -> dict[str, Any]:
+def policy(settings: Settings, deadline: Deadline, *, idempotent: bool) -> dict[str, Any]:
     """Return the arguments for `tenacity.Retrying` or `tenacity.AsyncRetrying`."""
     repeat_unknown = idempotent or settings.retry_unknown
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        return state.attempt_number > settings.max_retries or deadline.passes_within(state.upcoming_sleep)
+
     return {
         "retry": tenacity.retry_if_exception(lambda error: may_repeat(error, repeat_unknown=repeat_unknown)),
-        "stop": tenacity.stop_after_attempt(settings.max_retries + 1),
+        "stop": stop,
         "wait": _wait,
         "before_sleep": _tell,
         "reraise": True,

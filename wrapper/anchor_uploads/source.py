@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,10 +42,12 @@ class Source:
         self._fingerprint = fingerprint
         self._left = 0
         self._seen: object = None
+        # The async client reads in a thread, and a cancelled call must not close the file under it.
+        self._busy = threading.Lock()
 
     def rewind(self) -> None:
         """Go to where the source begins. Raises `SourceError` if it can no longer be read."""
-        with reading(self.label):
+        with self._busy, reading(self.label):
             self._handle.seek(self._start)
             self._left = self.size
             if self._fingerprint is not None:
@@ -58,7 +61,7 @@ class Source:
 
         Raises `SourceError` if the source has become shorter or longer than its size, or was modified meanwhile.
         """
-        with reading(self.label):
+        with self._busy, reading(self.label):
             if self._left:
                 block = self._handle.read(min(limit, self._left))
                 if isinstance(block, str):
@@ -78,7 +81,8 @@ class Source:
     def close(self) -> None:
         """Close what was opened here; a caller's own file stays open."""
         if self._owned:
-            self._handle.close()
+            with self._busy:
+                self._handle.close()
 
     def __enter__(self) -> Source:
         return self

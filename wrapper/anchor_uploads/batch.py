@@ -1,0 +1,301 @@
+"""Many files: a few at a time, drawn as they are needed, and a report that tells what became of each.
+
+The files come from any iterable and are drawn one by one, so that a million names cost what their results cost. How one
+file is uploaded, and by what (a thread, a task, another process, a cluster), the caller of this module tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from anchor_uploads.config import Settings
+from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, SourceError, UploadsFailed, UploadsInterrupted
+from anchor_uploads.opening import AsyncFileInput, FileInput, name_of
+from anchor_uploads.outcome import UploadedFile
+from anchor_uploads.progress import ProgressCallback, UploadProgress
+
+if TYPE_CHECKING:
+    from anchor_uploads.client import UploadClient
+
+BatchItem = FileInput | tuple[str, FileInput]
+AsyncBatchItem = AsyncFileInput | tuple[str, AsyncFileInput]
+
+
+@frozen
+class FailedUpload:
+    """A file that was not uploaded. index: its place among the files, from 0 on. name: its name, None if it has none.
+
+    error: why, one of the errors that `upload_file` raises.
+    """
+
+    index: int
+    name: str | None
+    error: AnchorUploadsError
+
+
+@frozen
+class UploadReport:
+    """What became of a batch, each part in the order of the files."""
+
+    uploaded: tuple[UploadedFile, ...]
+    failed: tuple[FailedUpload, ...]
+
+    def raise_for_failures(self) -> None:
+        """Raise `UploadsFailed`, which carries this report, if a file was not uploaded."""
+        if self.failed:
+            total = len(self.uploaded) + len(self.failed)
+            first = self.failed[0]
+            raise UploadsFailed(
+                f"{len(self.failed)} of {total} files were not uploaded; the first is number {first.index + 1}: "
+                f"{first.error}. The others are in report.failed",
+                report=self,
+            )
+
+
+@frozen
+class Task:
+    """One file of a batch, and the name it is to have (None: its own)."""
+
+    index: int
+    file: Any
+    filename: str | None
+
+    @property
+    def name(self) -> str | None:
+        return self.filename if self.filename is not None else name_of(self.file)
+
+
+class Batch:
+    """The bookkeeping: which file is next, which names were taken, and what became of the files so far."""
+
+    def __init__(self, files: object, concurrency: int, *, picklable: bool) -> None:
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidArgument(f"concurrency must be a whole number from 1 on, not {concurrency!r}")
+        if isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(files, "read"):
+            raise InvalidArgument("files must be an iterable of files; one file goes to upload_file")
+        self._picklable = picklable
+        self._names: dict[str, int] = {}
+        self._results: dict[int, UploadedFile | FailedUpload] = {}
+        if isinstance(files, Collection):
+            self._refuse_collisions(files)
+
+    def next_task(self, numbered: Iterator[tuple[int, object]]) -> Task | None:
+        """Return the next file that can be uploaded, None at the end. What was refused, the report tells."""
+        for index, item in numbered:
+            if task := self._accept(index, item):
+                return task
+        return None
+
+    async def next_task_async(self, numbered: AsyncIterator[tuple[int, object]]) -> Task | None:
+        """`next_task` for files that have to be awaited."""
+        async for index, item in numbered:
+            if task := self._accept(index, item):
+                return task
+        return None
+
+    def _accept(self, index: int, item: object) -> Task | None:
+        task = self._task(index, item)
+        name = task.name
+        try:
+            if name is not None and self._names.setdefault(name, index) != index:
+                raise _collision(name, self._names[name], index)
+            if self._picklable and not isinstance(task.file, (str, os.PathLike, bytes, bytearray)):
+                raise SourceError(
+                    f"{name or type(task.file).__name__!r} cannot go to another process: with executor= pass paths, "
+                    "URLs or bytes, or use a ThreadPoolExecutor"
+                )
+        except SourceError as error:
+            self._results[index] = FailedUpload(index, name, error)
+            return None
+        return task
+
+    def settle(self, task: Task, finished: Future[UploadedFile] | asyncio.Future[UploadedFile]) -> UploadedFile | None:
+        """Note what became of `task`, and return it if it was uploaded.
+
+        Raises what is no failed upload: a cancellation, a defect, or what `on_progress` raised.
+        """
+        try:
+            uploaded = finished.result()
+        except AnchorUploadsError as error:
+            self._results[task.index] = FailedUpload(task.index, task.name, error)
+            return None
+        self._results[task.index] = uploaded
+        return uploaded
+
+    def report(self) -> UploadReport:
+        results = [self._results[index] for index in sorted(self._results)]
+        return UploadReport(
+            tuple(result for result in results if isinstance(result, UploadedFile)),
+            tuple(result for result in results if isinstance(result, FailedUpload)),
+        )
+
+    def _refuse_collisions(self, files: Collection[object]) -> None:
+        seen: dict[str, int] = {}
+        for index, item in enumerate(files):
+            name = self._task(index, item).name
+            if name is not None and seen.setdefault(name, index) != index:
+                raise _collision(name, seen[name], index)
+
+    @staticmethod
+    def _task(index: int, item: Any) -> Task:
+        if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
+            return Task(index, item[1], item[0])
+        return Task(index, item, None)
+
+
+def _collision(name: str, first: int, second: int) -> SourceError:
+    return SourceError(
+        f"files {first + 1} and {second + 1} are both called {name!r}, and the session would keep only one of them; "
+        "pass one as (filename, file)"
+    )
+
+
+class Watch:
+    """What all uploads of a batch call as their bytes leave: it passes the progress on, or ends them."""
+
+    def __init__(self, on_progress: ProgressCallback | None) -> None:
+        self._on_progress = on_progress
+        self._stop = threading.Event()
+        self._one_at_a_time = threading.Lock()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def done(self, uploaded: UploadedFile) -> None:
+        """Tell of a file that another process has uploaded; of its parts nobody here has heard."""
+        self(UploadProgress(uploaded.name, uploaded.size, uploaded.size, uploaded.attempts))
+
+    def __call__(self, progress: UploadProgress) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+        if self._on_progress is not None:
+            with self._one_at_a_time:
+                self._on_progress(progress)
+
+
+class _Stopped(Exception):
+    """Ends an upload whose batch was stopped."""
+
+
+def run(
+    files: Iterable[BatchItem],
+    upload: Callable[[Task, ProgressCallback], UploadedFile],
+    *,
+    settings: Settings,
+    session_id: str,
+    concurrency: int,
+    on_progress: ProgressCallback | None,
+    executor: Executor | None,
+) -> UploadReport:
+    """Upload `files`, `concurrency` at a time: by `upload` in threads, or by `executor` with a client of its own.
+
+    Raises `UploadsInterrupted` on Ctrl-C, and at once what is no failure of a file, such as what `on_progress` raises.
+    """
+    watch = Watch(on_progress)
+    elsewhere = executor is not None and not isinstance(executor, ThreadPoolExecutor)
+    batch = Batch(files, concurrency, picklable=elsewhere)
+    with ExitStack() as stack:
+        workers = executor or stack.enter_context(ThreadPoolExecutor(concurrency, thread_name_prefix="anchor-uploads"))
+
+        def submit(task: Task) -> Future[UploadedFile]:
+            if elsewhere:
+                return workers.submit(upload_in_worker, settings, session_id, task)
+            return workers.submit(upload, task, watch)
+
+        numbered = enumerate(files)
+        waiting: dict[Future[UploadedFile], Task] = {}
+        try:
+            while True:
+                while len(waiting) < concurrency and (task := batch.next_task(numbered)):
+                    waiting[submit(task)] = task
+                if not waiting:
+                    return batch.report()
+                for finished in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    uploaded = batch.settle(waiting.pop(finished), finished)
+                    if elsewhere and uploaded:
+                        watch.done(uploaded)
+        except BaseException as error:
+            watch.stop()
+            for future in waiting:
+                future.cancel()
+            # What has left whole is waited for, so that the report can tell what became of it.
+            wait(waiting)
+            for future, task in waiting.items():
+                with suppress(Exception):
+                    batch.settle(task, future)
+            if isinstance(error, KeyboardInterrupt):
+                raise UploadsInterrupted(batch.report()) from error
+            raise
+
+
+async def run_async(
+    files: Iterable[AsyncBatchItem] | AsyncIterable[AsyncBatchItem],
+    upload: Callable[[Task, ProgressCallback], Coroutine[Any, Any, UploadedFile]],
+    *,
+    settings: Settings,
+    session_id: str,
+    concurrency: int,
+    on_progress: ProgressCallback | None,
+    executor: Executor | None,
+) -> UploadReport:
+    """Upload `files`, `concurrency` at a time: by `upload` in tasks, or by `executor` with a client of its own.
+
+    Cancelling it cancels what runs. Raises at once what is no failure of a file.
+    """
+    watch = Watch(on_progress)
+    batch = Batch(files, concurrency, picklable=executor is not None)
+
+    def submit(task: Task) -> asyncio.Future[UploadedFile]:
+        if executor is None:
+            return asyncio.ensure_future(upload(task, watch))
+        return asyncio.wrap_future(executor.submit(upload_in_worker, settings, session_id, task))
+
+    numbered = _numbered(files)
+    waiting: dict[asyncio.Future[UploadedFile], Task] = {}
+    try:
+        while True:
+            while len(waiting) < concurrency and (task := await batch.next_task_async(numbered)):
+                waiting[submit(task)] = task
+            if not waiting:
+                return batch.report()
+            done, _pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for finished in done:
+                uploaded = batch.settle(waiting.pop(finished), finished)
+                if executor is not None and uploaded:
+                    watch.done(uploaded)
+    finally:
+        for future in waiting:
+            future.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _numbered(files: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[tuple[int, Any]]:
+    if isinstance(files, AsyncIterable):
+        index = 0
+        async for item in files:
+            yield index, item
+            index += 1
+    else:
+        for numbered in enumerate(files):
+            yield numbered
+
+
+def upload_in_worker(settings: Settings, session_id: str, task: Task) -> UploadedFile:
+    """Upload one file from another process: what an executor runs. The client is kept for the next file."""
+    return _worker_client(settings).upload_file(session_id, task.file, filename=task.filename)
+
+
+@lru_cache(maxsize=1)
+def _worker_client(settings: Settings) -> UploadClient:
+    from anchor_uploads import UploadClient
+
+    return UploadClient.from_settings(settings)
