@@ -161,6 +161,12 @@ class RawServer:
         for thread in self._threads:
             thread.join()
 
+    def settle(self) -> None:
+        """Wait until every connection that a client has closed has been read to its end."""
+        deadline = time.monotonic() + 10
+        while (self._open or not self.requests) and time.monotonic() < deadline:
+            time.sleep(0.005)
+
     def _accept(self) -> None:
         while True:
             connection, _address = self._listener.accept()

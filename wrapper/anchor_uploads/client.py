@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -344,7 +345,7 @@ class AsyncUploadClient:
         return await tenacity.AsyncRetrying(**exchange.policy())(self._try, exchange)
 
     async def _try(self, exchange: Exchange[Result]) -> Result:
-        attempt = exchange.next_attempt()
+        attempt = await asyncio.to_thread(exchange.next_attempt) if exchange.started else exchange.next_attempt()
         try:
             answer = await self._answer(attempt.async_request())
         except httpx.RequestError as error:

@@ -12,11 +12,11 @@ from uuid import UUID
 import httpx
 from attrs import Factory, define
 
-from anchor_uploads import __version__, contract, outcome, retry
+from anchor_uploads import __version__, contract, early_answer, outcome, retry
 from anchor_uploads.config import Settings
 from anchor_uploads.contract import Operation
 from anchor_uploads.deadline import Deadline
-from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, TimedOut
+from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, SourceError, TimedOut
 from anchor_uploads.multipart import MultipartBody
 from anchor_uploads.outcome import Answer, Session, UploadedFile
 from anchor_uploads.progress import ProgressCallback, ProgressMeter
@@ -70,6 +70,11 @@ class Attempt(Protocol[Result_co]):
 class Exchange(Protocol[Result_co]):
     """What one method of a client does: attempts, until one has a result or must not be repeated."""
 
+    @property
+    def started(self) -> bool:
+        """Whether the next attempt has to go back in a file, which may wait for a disk or a network."""
+        ...
+
     def policy(self) -> dict[str, Any]: ...
     def next_attempt(self) -> Attempt[Result_co]: ...
 
@@ -87,6 +92,10 @@ class Call(Generic[Result]):
 
     def policy(self) -> dict[str, Any]:
         return retry.policy(self.settings, self.deadline, idempotent=self.idempotent)
+
+    @property
+    def started(self) -> bool:
+        return False
 
     def next_attempt(self) -> Call[Result]:
         return self
@@ -148,8 +157,22 @@ class Upload:
         return retry.policy(self.settings, self.deadline, idempotent=False)
 
     def next_attempt(self) -> UploadAttempt:
+        if self.started:
+            self._go_back()
         self._attempts += 1
         return UploadAttempt(self, self._attempts)
+
+    @property
+    def started(self) -> bool:
+        return self._attempts > 0
+
+    def _go_back(self) -> None:
+        try:
+            self.source.rewind()
+        except SourceError as error:
+            raise SourceError(
+                f"{self.what}: attempt {self._attempts} failed and the file cannot be sent again. {error}"
+            ) from error
 
 
 class UploadAttempt:
@@ -171,10 +194,10 @@ class UploadAttempt:
         self._timeouts: dict[str, float | None] = {}
 
     def request(self) -> httpx.Request:
-        return self._request(self._body.blocks())
+        return self._request(self._body.blocks(), early_answer.watch())
 
     def async_request(self) -> httpx.Request:
-        return self._request(self._body.async_blocks())
+        return self._request(self._body.async_blocks(), early_answer.async_watch())
 
     def failure(self, error: httpx.RequestError) -> AnchorUploadsError:
         self._log("no answer, %s", type(error).__name__)
@@ -194,10 +217,13 @@ class UploadAttempt:
             sha256=self._body.sha256,
         )
 
-    def _request(self, blocks: Iterator[bytes] | AsyncIterator[bytes]) -> httpx.Request:
+    def _request(
+        self, blocks: Iterator[bytes] | AsyncIterator[bytes], trace: early_answer.Trace | early_answer.AsyncTrace
+    ) -> httpx.Request:
         headers = {"Content-Type": self._body.content_type, "Content-Length": str(self._body.content_length)}
         upload = self._upload
         request = _request(upload.settings, upload.deadline, upload.operation, headers, blocks)
+        request.extensions["trace"] = trace
         self._timeouts = request.extensions["timeout"]
         return request
 

@@ -78,7 +78,6 @@ class MultipartBody:
 
     def _pieces(self) -> Iterator[tuple[bytes, int]]:
         """Yield the body and how many bytes of the file each block holds."""
-        self._source.rewind()
         # One block behind, so that a small file leaves together with what goes before and after it.
         block, count = self._head, 0
         while content := self._source.read(BLOCK_SIZE):

@@ -190,7 +190,9 @@ def _from_blocks(blocks: Iterable[Any], name: str, content_type: str, label: str
             _check_block(block, label)
             with reading(label):
                 spool.write(block)
-        return Source(name, content_type, spool.tell(), label, may_block=True, handle=spool)
+        size = spool.tell()
+        spool.seek(0)
+        return Source(name, content_type, size, label, may_block=True, handle=spool)
     except BaseException:
         spool.close()
         raise
@@ -208,7 +210,9 @@ async def _from_asynchronous(file: Any, filename: str | None, content_type: str 
             _check_block(block, label)
             with reading(label):
                 await asyncio.to_thread(spool.write, block)
-        return Source(name, content_type, spool.tell(), label, may_block=True, handle=spool)
+        size = spool.tell()
+        spool.seek(0)
+        return Source(name, content_type, size, label, may_block=True, handle=spool)
     except BaseException:
         spool.close()
         raise

@@ -11,7 +11,7 @@ from anchor_uploads.errors import SourceError
 
 
 class Source:
-    """An opened source. Use it in one attempt at a time: `rewind()`, then `read()` until it returns no bytes.
+    """An opened source: `read()` until it returns no bytes, then `rewind()` and read again.
 
     name: the file name to send. content_type: the media type to send. size: bytes from start to end.
     label: how to speak of it in an error. may_block: reading may wait for a disk or another process.
@@ -40,8 +40,9 @@ class Source:
         self._start = start
         self._owned = owned
         self._fingerprint = fingerprint
-        self._left = 0
-        self._seen: object = None
+        self._left = size
+        with reading(label):
+            self._seen = fingerprint() if fingerprint else None
         # The async client reads in a thread, and a cancelled call must not close the file under it.
         self._busy = threading.Lock()
 
@@ -50,11 +51,8 @@ class Source:
         with self._busy, reading(self.label):
             self._handle.seek(self._start)
             self._left = self.size
-            if self._fingerprint is not None:
-                now = self._fingerprint()
-                if self._seen is not None and now != self._seen:
-                    raise self._changed("was modified between two attempts to send it")
-                self._seen = now
+            if self._fingerprint is not None and self._fingerprint() != self._seen:
+                raise self._changed("was modified between two attempts to send it")
 
     def read(self, limit: int) -> bytes:
         """Return the next at most `limit` bytes, none after the last.
