@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
+
 from spec_pipeline.errors import SpecError
 from spec_pipeline.mintlify import to_openapi
 from spec_pipeline.page import read_page

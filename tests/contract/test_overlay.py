@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from spec_pipeline import overlay
 from spec_pipeline.errors import SpecError
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from spec_pipeline.errors import SpecError
 from spec_pipeline.page import Fence, Form, detect_form, read_page
 from spec_pipeline.yaml_documents import load

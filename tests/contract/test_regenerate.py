@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from spec_pipeline import regenerate
 from spec_pipeline.source import Source
 

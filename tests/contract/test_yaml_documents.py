@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+
 from spec_pipeline.errors import SpecError
 from spec_pipeline.yaml_documents import dump, load
 

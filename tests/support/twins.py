@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from anchor_uploads import AsyncUploadClient, UploadClient
 
 KEY = "sk-secret-key"

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
+
 from anchor_uploads import InvalidArgument, Timeouts
 from anchor_uploads.config import DEFAULT_BASE_URL, Settings
 

@@ -7,9 +7,10 @@ import pickle
 import subprocess
 import sys
 
-import anchor_uploads
 import attrs
 import pytest
+
+import anchor_uploads
 from anchor_uploads import errors
 
 TREE = [

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support.raw_server import RawServer
 
 MIB = 1024 * 1024

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 import pytest
+
 from anchor_browser_api_client import AuthenticatedClient
 from anchor_browser_api_client.api.uploads import upload_file as low_level
 from anchor_browser_api_client.models import UploadForm, UploadReply

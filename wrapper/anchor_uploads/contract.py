@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from attrs import frozen
+
 from anchor_browser_api_client.api.sessions import create_session, end_session, get_session
 from anchor_browser_api_client.api.uploads import upload_file
 from anchor_browser_api_client.models import SessionRequest, UploadForm
 from anchor_browser_api_client.types import UNSET, File
-from attrs import frozen
 
 API_KEY_HEADER = "anchor-api-key"
 

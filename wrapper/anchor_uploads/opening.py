@@ -99,8 +99,9 @@ async def opened(
     elif isinstance(file, (bytes, bytearray, memoryview)):
         source = open_source(file, filename=filename, content_type=content_type)
     else:
-        open_it = functools.partial(open_source, filename=filename, content_type=content_type)
-        opening = asyncio.get_running_loop().run_in_executor(None, open_it, file)
+        synchronous: Any = file
+        open_it = functools.partial(open_source, synchronous, filename=filename, content_type=content_type)
+        opening = asyncio.get_running_loop().run_in_executor(None, open_it)
         try:
             source = await asyncio.shield(opening)
         except asyncio.CancelledError:

@@ -12,10 +12,10 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 import httpx
-from anchor_browser_api_client.models import SessionReply, SessionStatusReply, UploadReply
-from anchor_browser_api_client.types import Unset
 from attrs import field, frozen
 
+from anchor_browser_api_client.models import SessionReply, SessionStatusReply, UploadReply
+from anchor_browser_api_client.types import Unset
 from anchor_uploads import errors
 
 BODY_LIMIT = 64 * 1024
@@ -236,16 +236,15 @@ def _data(model: type[_Model], answer: Answer, *, what: str) -> dict[str, str]:
     payload = _json(answer.body)
     if not isinstance(payload, dict):
         raise _unexpected(answer, what=what, problem="is not a JSON object")
+    shape = "does not have the documented shape"
     try:
         parsed = typing.cast(Any, model).from_dict(payload)
-        faithful = parsed.to_dict() == payload
-    except (AttributeError, KeyError, TypeError, ValueError):
-        parsed, faithful = None, False
-    if faithful and isinstance(parsed.data, Unset):
-        return {}
-    fields = attrs.asdict(parsed.data, filter=_is_given, recurse=False) if faithful else {}
-    if not faithful or not all(isinstance(value, str) for value in fields.values()):
-        raise _unexpected(answer, what=what, problem="does not have the documented shape")
+        given_back = parsed.to_dict()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _unexpected(answer, what=what, problem=shape) from error
+    fields = {} if isinstance(parsed.data, Unset) else attrs.asdict(parsed.data, filter=_is_given, recurse=False)
+    if given_back != payload or not all(isinstance(value, str) for value in fields.values()):
+        raise _unexpected(answer, what=what, problem=shape)
     return fields
 
 

@@ -1,0 +1,323 @@
+"""Sessions of the local Anchor: a real browser each, and nothing of it left at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from anchor_browser_api_models import ErrorResponse, SessionReply, SessionStatusReply
+from anchor_uploads.local import BrowserNotFound, LocalServer, browsers, find_browser
+
+if TYPE_CHECKING:
+    from conftest import Anchor
+
+WaitUntil = Callable[[Callable[[], bool], str], None]
+ProcessesWith = Callable[[str], list[psutil.Process]]
+
+needs_scripts = pytest.mark.skipif(os.name == "nt", reason="the stand-in browser is a shell script")
+
+
+class Cdp:
+    """Just enough of a CDP client."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._last = 0
+
+    def send(self, method: str, session: str | None = None, **params: object) -> dict[str, Any]:
+        self._last += 1
+        command: dict[str, object] = {"id": self._last, "method": method, "params": params}
+        if session is not None:
+            command["sessionId"] = session
+        self._connection.send(json.dumps(command))
+        while True:
+            message: dict[str, Any] = json.loads(self._connection.recv(timeout=20))
+            if message.get("id") == self._last:
+                result: dict[str, Any] = message["result"]
+                return result
+
+
+@contextmanager
+def cdp(url: str) -> Iterator[Cdp]:
+    with connect(url, max_size=None) as connection:
+        yield Cdp(connection)
+
+
+def error_of(reply: httpx.Response, status: int) -> str:
+    assert reply.status_code == status, reply.text
+    ErrorResponse.model_validate(reply.json(), strict=True)
+    assert reply.json()["error"]["code"] == status
+    message = reply.json()["error"]["message"]
+    assert isinstance(message, str)
+    return message
+
+
+def test_a_session_has_a_browser_and_its_end_leaves_nothing(
+    start: Callable[..., Anchor], browser: Path, processes_with: ProcessesWith
+) -> None:
+    anchor = start(browser=True)
+
+    reply = anchor.client.post("/v1/sessions", json={})
+
+    assert reply.status_code == 200, reply.text
+    SessionReply.model_validate(reply.json(), strict=True)
+    data = reply.json()["data"]
+    session_id = data["id"]
+    with cdp(data["cdp_url"]) as browser_cdp:
+        assert "Chrom" in browser_cdp.send("Browser.getVersion")["product"]
+    state = anchor.client.get(f"/v1/sessions/{session_id}")
+    SessionStatusReply.model_validate(state.json(), strict=True)
+    assert state.json() == {"data": {"status": "running"}}
+    assert processes_with(session_id)
+    singleton = Path(anchor.directory, session_id, "profile", "SingletonSocket")
+    beside = Path(os.readlink(singleton)).parent if singleton.is_symlink() else None
+    assert beside is None or beside.is_dir()
+
+    ended = anchor.client.delete(f"/v1/sessions/{session_id}")
+
+    assert ended.status_code == 200
+    SessionStatusReply.model_validate(ended.json(), strict=True)
+    assert ended.json() == {"data": {"status": "success"}}
+    assert processes_with(session_id) == []
+    assert list(anchor.directory.iterdir()) == []
+    assert beside is None or not beside.exists()
+    for method in ("GET", "DELETE"):
+        error_of(anchor.client.request(method, f"/v1/sessions/{session_id}"), 404)
+
+
+def test_the_path_of_the_answer_goes_into_a_file_input(start: Callable[..., Anchor], browser: Path) -> None:
+    anchor = start(browser=True)
+    body = {"session": {"initial_url": "data:text/html,<input type=file>"}}
+    session = anchor.client.post("/v1/sessions", json=body).json()["data"]
+    upload = anchor.client.post(f"/v1/sessions/{session['id']}/uploads", files={"file": ("é.txt", b"content")})
+    path = upload.json()["data"]["message"].removeprefix("File saved at ")
+
+    with cdp(session["cdp_url"]) as browser_cdp:
+        targets = browser_cdp.send("Target.getTargets")["targetInfos"]
+        [page_id] = [target["targetId"] for target in targets if target["type"] == "page"]
+        page = browser_cdp.send("Target.attachToTarget", targetId=page_id, flatten=True)["sessionId"]
+        found: dict[str, Any] = {}
+        while "objectId" not in found:  # The page may still be loading.
+            query = "document.querySelector('input')"
+            found = browser_cdp.send("Runtime.evaluate", page, expression=query)["result"]
+        object_id = found["objectId"]
+        browser_cdp.send("DOM.setFileInputFiles", page, files=[path], objectId=object_id)
+        read = browser_cdp.send(
+            "Runtime.evaluate",
+            page,
+            expression="(f => f.text().then(t => [f.name, t]))(document.querySelector('input').files[0])",
+            awaitPromise=True,
+            returnByValue=True,
+        )
+
+    assert read["result"]["value"] == ["é.txt", "content"]
+
+
+def test_sessions_are_apart(start: Callable[..., Anchor], browser: Path, processes_with: ProcessesWith) -> None:
+    anchor = start(browser=True)
+    first, second = anchor.new_session(), anchor.new_session()
+    for session_id in (first, second):
+        anchor.client.post(f"/v1/sessions/{session_id}/uploads", files={"file": ("a", session_id.encode())})
+
+    anchor.client.delete(f"/v1/sessions/{first}")
+
+    assert processes_with(second)
+    assert anchor.stored(second) == {"a": second.encode()}
+    if os.name == "posix":
+        modes = {path.stat().st_mode & 0o777 for path in (anchor.directory / second).glob("*")}
+        assert modes == {0o700}
+
+
+def test_the_first_page_can_be_chosen(start: Callable[..., Anchor], browser: Path) -> None:
+    anchor = start(browser=True)
+    session: dict[str, object] = {"initial_url": "data:text/html,<title>first", "proxy": {"a": 1}}
+    body = {"session": session, "browser": {"viewport": {"width": 1}}, "further": [1]}
+
+    reply = anchor.client.post("/v1/sessions", json=body)
+
+    with cdp(reply.json()["data"]["cdp_url"]) as browser_cdp:
+        targets = browser_cdp.send("Target.getTargets")["targetInfos"]
+    urls = [target["url"] for target in targets if target["type"] == "page"]
+    assert urls == ["data:text/html,<title>first"]
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"{", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b"[]", "body"),
+        (b"null", "body"),
+        (b'{"session": 5}', "body.session"),
+        (b'{"session": {"initial_url": "no url"}}', "body.session.initial_url"),
+        (b'{"session": {"timeout": {"idle_timeout": "5"}}}', "body.session.timeout.idle_timeout"),
+        (b'"' + b"x" * 2_000_000 + b'"', "longer than"),
+    ],
+)
+def test_a_bad_body_starts_nothing(anchor: Anchor, body: bytes, problem: str) -> None:
+    before = list(anchor.directory.iterdir())
+
+    assert problem in error_of(anchor.client.post("/v1/sessions", content=body), 400)
+    assert list(anchor.directory.iterdir()) == before
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b" \n"])
+def test_the_body_is_optional(anchor: Anchor, body: bytes) -> None:
+    reply = anchor.client.post("/v1/sessions", content=body)
+    assert reply.status_code == 200
+    data = reply.json()["data"]
+    assert data["cdp_url"].startswith("ws://")
+    anchor.client.delete(f"/v1/sessions/{data['id']}")
+
+
+@pytest.mark.parametrize("session_id", ["nope", "%2e%2e", "a%2fb", "00000000-0000-0000-0000-000000000000"])
+def test_unknown_sessions_are_404(anchor: Anchor, session_id: str) -> None:
+    for method in ("GET", "DELETE"):
+        error_of(anchor.client.request(method, f"/v1/sessions/{session_id}"), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/sessions"),
+        ("GET", "/v1/sessions/x"),
+        ("DELETE", "/v1/sessions/x"),
+        ("POST", "/v1/sessions/x/uploads"),
+        ("GET", "/v1/unknown"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"anchor-api-key": "wrong"}])
+def test_every_operation_demands_the_key(anchor: Anchor, method: str, path: str, headers: dict[str, str]) -> None:
+    url = anchor.server.base_url + path
+    error_of(httpx.request(method, url, headers=headers, trust_env=False), 401)
+
+
+def test_other_paths_and_methods_are_answered_in_the_same_shape(anchor: Anchor, session_id: str) -> None:
+    error_of(anchor.client.get("/"), 404)
+    error_of(anchor.client.get("/v1/unknown"), 404)
+    reply = anchor.client.put(f"/v1/sessions/{session_id}")
+    error_of(reply, 405)
+    assert {"GET", "DELETE"} <= set(reply.headers["allow"].split(", "))
+
+
+def test_the_live_view_lists_the_uploads(anchor: Anchor, session_id: str) -> None:
+    name = "a&b.txt" if os.name == "nt" else "<script>.txt"
+    anchor.client.post(f"/v1/sessions/{session_id}/uploads", files={"file": (name, b"12345")})
+
+    page = httpx.get(f"{anchor.server.base_url}/live/{session_id}", trust_env=False)
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert "5 bytes" in page.text
+    assert "<script>" not in page.text
+    assert "&lt;script&gt;.txt" in page.text or os.name == "nt"
+    error_of(httpx.get(f"{anchor.server.base_url}/live/unknown", trust_env=False), 404)
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@needs_scripts
+def test_a_browser_that_does_not_start_is_a_500_that_says_why(
+    start: Callable[..., Anchor], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "echo DevTools listening on ws://secret >&2; echo no sandbox today >&2; exit 3"
+    broken = script(tmp_path_factory.mktemp("bin") / "chrome", words)
+    monkeypatch.setenv("ANCHOR_UPLOADS_BROWSER", str(broken))
+    anchor = start(browser=True)
+
+    message = error_of(anchor.client.post("/v1/sessions"), 500)
+
+    assert str(broken) in message
+    assert "exit code 3" in message
+    assert "no sandbox today" in message
+    assert "ANCHOR_UPLOADS_NO_SANDBOX=1" in message
+    assert "secret" not in message
+    assert list(anchor.directory.iterdir()) == []
+
+
+@needs_scripts
+def test_a_browser_that_is_starting_is_stopped_with_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil, processes_with: ProcessesWith
+) -> None:
+    # Stays, and its child has a command line that names the profile, as Chromium's have.
+    slow = script(tmp_path / "chrome", 'sh -c "sleep 300; true" "$@"; true')
+    monkeypatch.setenv("ANCHOR_UPLOADS_BROWSER", str(slow))
+    directory = tmp_path / "sessions"
+    statuses: list[int] = []
+
+    def create(server: LocalServer) -> None:
+        url, headers = f"{server.base_url}/v1/sessions", {"anchor-api-key": server.api_key}
+        statuses.append(httpx.post(url, headers=headers, timeout=30, trust_env=False).status_code)
+
+    with LocalServer(directory=directory) as server:
+        creating = threading.Thread(target=create, args=(server,))
+        creating.start()
+        wait_until(lambda: len(processes_with(str(directory))) >= 2, "the browser is starting")
+        began = time.monotonic()
+    creating.join()
+
+    assert time.monotonic() - began < 5
+    assert statuses == [500]
+    assert processes_with(str(directory)) == []
+    assert list(directory.iterdir()) == []
+
+
+def test_the_environment_names_the_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCHOR_UPLOADS_BROWSER", str(tmp_path / "none"))
+    with pytest.raises(BrowserNotFound, match=re.escape(str(tmp_path / "none"))):
+        find_browser()
+    with pytest.raises(BrowserNotFound), LocalServer():
+        pass
+
+    chosen = script(tmp_path / "some.exe", "exit 0")
+    monkeypatch.setenv("ANCHOR_UPLOADS_BROWSER", str(chosen))
+    assert find_browser() == chosen
+
+
+def test_playwrights_newest_complete_download_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANCHOR_UPLOADS_BROWSER", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(browsers, "_install_locations", lambda: iter([]))
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(cache))
+    assert find_browser() is None
+    with pytest.raises(BrowserNotFound, match="ANCHOR_UPLOADS_BROWSER"), LocalServer():
+        pass
+
+    for name in ("chromium-999/chrome-linux", "chromium-1200/chrome-win64", "chromium-1300/chrome-linux64"):
+        (cache / name).mkdir(parents=True)
+        script(cache / name / ("chrome.exe" if "win" in name else "chrome"), "exit 0")
+    assert find_browser() is None, "downloads that broke off do not count"
+
+    (cache / "chromium-999" / "INSTALLATION_COMPLETE").touch()
+    assert find_browser() == cache / "chromium-999/chrome-linux/chrome"
+    (cache / "chromium-1300" / "INSTALLATION_COMPLETE").touch()
+    assert find_browser() == cache / "chromium-1300/chrome-linux64/chrome"
+
+
+@needs_scripts
+def test_a_snap_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANCHOR_UPLOADS_BROWSER", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "none"))
+    monkeypatch.setattr(browsers, "_install_locations", lambda: iter([]))
+    script(tmp_path / "chromium-browser", 'exec /snap/bin/chromium "$@"')
+    assert find_browser() is None
+    chromium = script(tmp_path / "chromium", "exit 0")
+    assert find_browser() == chromium

@@ -1,0 +1,35 @@
+"""The Anchor API on your own machine: real HTTP, real files, a real headless Chromium per session.
+
+    from anchor_uploads.local import LocalServer
+
+    with LocalServer() as anchor:
+        anchor.base_url    # "http://127.0.0.1:49152"
+        anchor.api_key     # goes into the anchor-api-key header
+
+`LocalServer` and `serve` need the extra: `pip install "anchor-uploads[local]"`. `find_browser` and
+`BrowserNotFound` need nothing beyond the standard library, so an installer can ask first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anchor_uploads.local.browsers import BrowserNotFound, find_browser
+
+if TYPE_CHECKING:
+    from anchor_uploads.local.server import LocalServer
+
+__all__ = ["BrowserNotFound", "LocalServer", "find_browser"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "LocalServer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from anchor_uploads.local.server import LocalServer
+    except ModuleNotFoundError as missing:
+        raise ImportError(
+            f"the local Anchor needs the package {missing.name!r}, which is not installed; "
+            'run: pip install "anchor-uploads[local]"'
+        ) from missing
+    return LocalServer

@@ -1,0 +1,69 @@
+"""What the server answers, in the shapes of the contract."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+from starlette.responses import JSONResponse
+
+from anchor_browser_api_models import (
+    ErrorDetail,
+    ErrorResponse,
+    SessionData,
+    SessionReply,
+    SessionStatus,
+    SessionStatusReply,
+    UploadFailed,
+    UploadRefused,
+    UploadRefusedDetail,
+    UploadReply,
+    UploadResult,
+    UploadSessionNotFound,
+)
+
+__all__ = [
+    "error",
+    "session_started",
+    "session_status",
+    "upload_failed",
+    "upload_refused",
+    "upload_session_not_found",
+    "uploaded",
+]
+
+
+def session_started(session_id: str, *, cdp_url: str, live_view_url: str) -> JSONResponse:
+    data = SessionData(id=session_id, cdp_url=cdp_url, live_view_url=live_view_url)
+    return _json(200, SessionReply(data=data))
+
+
+def session_status(status: str) -> JSONResponse:
+    return _json(200, SessionStatusReply(data=SessionStatus(status=status)))
+
+
+def uploaded(message: str) -> JSONResponse:
+    return _json(200, UploadReply(data=UploadResult(status="success", message=message)))
+
+
+def upload_refused(message: str) -> JSONResponse:
+    return _json(400, UploadRefused(error=UploadRefusedDetail(code=400, message=message)))
+
+
+def upload_session_not_found(message: str) -> JSONResponse:
+    # Nested twice, as the contract has it; so is the next one.
+    return _json(404, UploadSessionNotFound(error=_response(404, message)))
+
+
+def upload_failed(message: str) -> JSONResponse:
+    return _json(500, UploadFailed(error=_response(500, message)))
+
+
+def error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return _json(status, _response(status, message), headers)
+
+
+def _response(status: int, message: str) -> ErrorResponse:
+    return ErrorResponse(error=ErrorDetail(code=status, message=message))
+
+
+def _json(status: int, body: BaseModel, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(body.model_dump(mode="json"), status_code=status, headers=headers)

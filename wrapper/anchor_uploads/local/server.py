@@ -1,0 +1,364 @@
+"""The server: in the background as a context manager, in the foreground for the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, InvalidStateError
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import anyio
+import uvicorn
+from anyio import to_thread
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from anchor_uploads.local.app import create_app
+from anchor_uploads.local.browsers import BrowserNotFound, find_browser
+from anchor_uploads.local.removal import remove_tree
+from anchor_uploads.local.sessions import Sessions
+
+__all__ = ["LocalServer", "serve"]
+
+_logger = logging.getLogger("anchor_uploads.local")
+
+
+class LocalServer:
+    """The Anchor API on this machine, for as long as its `with` block (or `async with`) runs.
+
+    - `host`: the address to listen on. Any but loopback lets other machines in.
+    - `port`: the port to listen on; 0 takes a free one.
+    - `browser`: whether each session starts a headless Chromium.
+    - `api_key`: the key that clients must send; None makes a random one.
+    - `max_upload_bytes`: the largest file that is accepted, in bytes; None means any.
+    - `directory`: where the sessions keep their files. It is created if need be, and stays; what
+      the sessions put there goes. None takes a temporary directory.
+
+    Entering raises `BrowserNotFound` if `browser` is true and there is none, and `OSError` if the
+    address or the directory cannot be used. Once entered, the server accepts connections. Leaving
+    ends all sessions and returns when no thread, process or file is left, Ctrl-C or not.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        browser: bool = True,
+        api_key: str | None = None,
+        max_upload_bytes: int | None = None,
+        directory: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if max_upload_bytes is not None and max_upload_bytes < 0:
+            raise ValueError(f"max_upload_bytes is {max_upload_bytes}; it cannot be negative")
+        if api_key is not None and not (api_key and api_key.isascii() and api_key.isprintable()):
+            raise ValueError("api_key cannot be a header's value; pass printable ASCII characters")
+        self._host = host
+        self._port = port
+        self._browser = browser
+        self._api_key = api_key or secrets.token_urlsafe(24)
+        self._max_upload_bytes = max_upload_bytes
+        self._directory = None if directory is None else Path(directory)
+        self._run: _Run | None = None
+
+    def __repr__(self) -> str:
+        return f"<LocalServer {self.base_url if self._run else 'not running'}>"
+
+    @property
+    def api_key(self) -> str:
+        """The key that clients must send in the `anchor-api-key` header."""
+        return self._api_key
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is, such as `http://127.0.0.1:49152`. `RuntimeError` if it does not run."""
+        if self._run is None:
+            raise RuntimeError("the local Anchor does not run; use: with LocalServer() as anchor:")
+        return self._run.base_url
+
+    @property
+    def alive(self) -> bool:
+        """False if it was not entered, was left, or has ended by itself."""
+        return self._run is not None and self._run.alive
+
+    def __enter__(self) -> LocalServer:
+        if self._run is not None:
+            raise RuntimeError(f"this local Anchor runs already, at {self.base_url}")
+        executable = find_browser() if self._browser else None
+        if self._browser and executable is None:
+            raise BrowserNotFound
+        run = _Run(
+            self._host,
+            self._port,
+            executable=executable,
+            api_key=self._api_key,
+            max_upload_bytes=self._max_upload_bytes,
+            directory=self._directory,
+        )
+        run.start()
+        self._run = run
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.stop()
+
+    async def __aenter__(self) -> LocalServer:
+        # It takes some ten milliseconds, and a cancellation in between would lose the server.
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Browsers take a moment to stop, and the caller's event loop has other things to do.
+        await to_thread.run_sync(self.__exit__, exc_type, exc, traceback)
+
+
+class _Run:
+    """One life of a server. All it owns is made and removed in its thread, which no Ctrl-C hits."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        executable: Path | None,
+        api_key: str,
+        max_upload_bytes: int | None,
+        directory: Path | None,
+    ) -> None:
+        self.base_url = ""
+        self._host = host
+        self._port = port
+        self._executable = executable
+        self._api_key = api_key
+        self._max_upload_bytes = max_upload_bytes
+        self._directory = directory
+        self._ready: Future[None] = Future()
+        self._stop: Future[None] = Future()
+        self._thread = threading.Thread(target=self._main, name="anchor-uploads-local", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+        try:
+            self._ready.result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        with contextlib.suppress(InvalidStateError):
+            self._stop.set_result(None)
+        interrupt: KeyboardInterrupt | None = None
+        while self._thread.is_alive():
+            try:
+                self._thread.join()
+            except KeyboardInterrupt as pressed:
+                # Leaving now would leave browsers behind.
+                interrupt = pressed
+        if interrupt is not None:
+            raise interrupt
+
+    def _main(self) -> None:
+        try:
+            with (
+                _listen(self._host, self._port) as listener,
+                _root_directory(self._directory) as root,
+            ):
+                self.base_url = _base_url(self._host, listener.getsockname()[1])
+                anyio.run(self._serve, listener, root, backend_options=_event_loop())
+        except BaseException as problem:
+            if self._ready.done():
+                _logger.exception("the local Anchor ended by itself")
+            elif isinstance(problem, SystemExit):
+                # uvicorn's way to say that it cannot start; it must not end the caller.
+                self._ready.set_exception(RuntimeError("uvicorn could not start; see its log"))
+            else:
+                self._ready.set_exception(problem)
+        finally:
+            if not self._ready.done():
+                self._ready.set_exception(RuntimeError("the local Anchor ended before it was ready"))
+
+    async def _serve(self, listener: socket.socket, root: Path) -> None:
+        sessions = Sessions(root, browser=self._executable)
+        app = create_app(
+            sessions,
+            base_url=self.base_url,
+            api_key=self._api_key,
+            max_upload_bytes=self._max_upload_bytes,
+        )
+        server = _Server(
+            uvicorn.Config(
+                app,
+                http=_QuietProtocol,
+                ws="none",
+                lifespan="on",
+                # Logging belongs to the program that we run in.
+                log_config=None,
+                # Clients drop idle connections after 5 seconds, as uvicorn would; who closes at
+                # the very moment the other one sends makes a request fail.
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        server.on_started = lambda: self._ready.set_result(None)
+        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        await asyncio.wait({serving, asyncio.wrap_future(self._stop)}, return_when=asyncio.FIRST_COMPLETED)
+        # Before uvicorn waits for the requests under way: this ends them.
+        await sessions.close_all()
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that says when it accepts connections."""
+
+    on_started: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self.on_started()
+
+
+class _QuietProtocol(H11Protocol):
+    """HTTP without the access log: it would write addresses that let people into a session."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    browser: bool = True,
+    api_key: str | None = None,
+    max_upload_bytes: int | None = None,
+    directory: str | os.PathLike[str] | None = None,
+) -> int:
+    """Run a `LocalServer` until Ctrl-C or SIGTERM, and return the exit code: 130 or 0.
+
+    The first line on stdout is the URL, alone; the key and hints follow. Also stops for SIGHUP
+    and, on Windows, Ctrl-Break. Further signals do not hurry it: it returns when no process and no
+    file is left, normally within a second. Returns 1 if the server ended by itself. Arguments and
+    errors are those of `LocalServer`. Must be called in the main thread.
+    """
+    server = LocalServer(
+        host,
+        port,
+        browser=browser,
+        api_key=api_key,
+        max_upload_bytes=max_upload_bytes,
+        directory=directory,
+    )
+    with _caught_signals() as caught, server:
+        lines = [
+            server.base_url,
+            f"API key: {server.api_key}",
+            f"Clients find it with: ANCHORBROWSER_BASE_URL={server.base_url} ANCHORBROWSER_API_KEY={server.api_key}",
+            "Ctrl-C ends it, with all sessions and their files.",
+        ]
+        # At once, because who wants only the first line may close the pipe after it.
+        sys.stdout.write("\n".join([*lines, ""]))
+        sys.stdout.flush()
+        while not caught and server.alive:
+            time.sleep(0.1)
+    if not caught:
+        return 1
+    return 130 if caught[0] == signal.SIGINT else 0
+
+
+@contextlib.contextmanager
+def _caught_signals() -> Iterator[list[int]]:
+    """Signals that would end the program go into the list instead."""
+    caught: list[int] = []
+
+    def catch(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = {name: getattr(signal, name) for name in names if hasattr(signal, name)}
+    if "SIGHUP" in numbers and signal.getsignal(numbers["SIGHUP"]) is signal.SIG_IGN:
+        # Started with nohup. An ignored SIGINT is another matter: shells start `serve &` in a
+        # script that way, and the script's Ctrl-C must not leave the server behind.
+        del numbers["SIGHUP"]
+    previous = {number: signal.signal(number, catch) for number in numbers.values()}
+    try:
+        yield caught
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"port {port} of {host} is taken; choose another, or 0 for any free one"
+        else:
+            message = f"cannot listen on port {port} of {host}: {error.strerror or error}"
+        raise OSError(error.errno, message) from error
+
+
+def _base_url(host: str, port: int) -> str:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f"http://{host or 'localhost'}:{port}"
+    if address.is_unspecified:
+        # Nobody can connect to it; it stands for all addresses of this machine.
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
+
+
+@contextlib.contextmanager
+def _root_directory(wanted: Path | None) -> Iterator[Path]:
+    if wanted is not None:
+        wanted.mkdir(parents=True, exist_ok=True)
+        yield wanted.resolve()
+        return
+    root = Path(tempfile.mkdtemp(prefix="anchor-uploads-")).resolve()
+    try:
+        yield root
+    finally:
+        try:
+            remove_tree(root)
+        except OSError as error:
+            _logger.warning("could not remove %s (%s); remove it by hand", root, error)
+
+
+def _event_loop() -> dict[str, Any]:
+    # Whatever policy the program has set, this kind can start processes in a thread.
+    if sys.platform == "win32":
+        return {"loop_factory": asyncio.ProactorEventLoop}
+    return {"loop_factory": asyncio.SelectorEventLoop}
