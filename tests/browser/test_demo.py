@@ -1,0 +1,153 @@
+"""`anchor-uploads demo`, as its own process: what it shows, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from anchor_uploads.local import LocalServer, find_browser
+
+needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chrome, Chromium or Edge here")
+
+
+class Demo:
+    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+        self.output = folder / "output"
+        temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(self.temporary))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "anchor_uploads.cli", "demo", "--output", str(self.output), *arguments],
+            env={**os.environ, **temporary, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            # As from a terminal, where Ctrl-C reaches all of a group.
+            start_new_session=True,
+        )
+
+    def finish(self) -> tuple[int, str]:
+        text, _ = self.process.communicate(timeout=100)
+        return self.process.returncode, text
+
+
+def hashes(text: str) -> list[str]:
+    return re.findall(r"SHA-256 .* ([0-9a-f]{64})$", text, re.MULTILINE)
+
+
+def size_of_png(path: Path) -> tuple[int, int]:
+    start = path.read_bytes()[:24]
+    assert start.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", start[16:])
+    return width, height
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # Not pytest's own: Chromium makes a socket in the temporary directory, and the path of one must be short.
+    with tempfile.TemporaryDirectory(prefix="demo-") as name:
+        yield Path(name)
+
+
+@needs_browser
+def test_the_bytes_that_arrive_are_the_file_s(folder: Path) -> None:
+    demo = Demo(folder, "--size-mib", "3")
+    status, text = demo.finish()
+    assert status == 0, text
+    sent, received = hashes(text)
+    assert sent == received
+    assert "3.0 MiB" in text
+    picture = demo.output / "anchor-uploads-demo.png"
+    assert str(picture) in text
+    assert size_of_png(picture) == (1120, 760)
+    assert picture.stat().st_size > 20_000
+    assert list(demo.temporary.iterdir()) == []
+
+
+@needs_browser
+def test_live_takes_the_service_from_the_environment_and_hashes_in_the_page(folder: Path) -> None:
+    with LocalServer() as service:
+        env = {"ANCHORBROWSER_API_KEY": service.api_key, "ANCHORBROWSER_BASE_URL": service.base_url}
+        status, text = Demo(folder, "--live", "--size-mib", "3", env=env).finish()
+    assert status == 0, text
+    sent, received = hashes(text)
+    assert sent == received
+    assert "SHA-256 in the page" in text
+    assert service.api_key not in text
+
+
+def test_without_a_browser_it_shows_the_rest_and_says_how_to_get_one(folder: Path) -> None:
+    status, text = Demo(folder, "--size-mib", "3", env={"ANCHOR_UPLOADS_BROWSER": "/nonexistent"}).finish()
+    assert status == 0, text
+    sent, stored = hashes(text)
+    assert sent == stored
+    assert "Not shown: the browser" in text
+    assert "playwright install chromium" in text
+
+
+def test_bytes_that_differ_are_status_1(folder: Path) -> None:
+    code = (
+        "import sys; from anchor_uploads.cli import main; from anchor_uploads.cli.demo import show;"
+        "show._hash = lambda path: '0' * 64; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "demo", "--size-mib", "1", "--output", str(folder)],
+        env={**os.environ, "ANCHOR_UPLOADS_BROWSER": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "DIFFERENT" in done.stdout
+
+
+@needs_browser
+@pytest.mark.skipif(os.name == "nt", reason="uses POSIX signals")
+@pytest.mark.parametrize("whom", ["group", "process"])
+@pytest.mark.parametrize("step", ["made a random file", "started a session", "connected to", "put the uploaded file"])
+def test_ctrl_c_leaves_nothing_behind(folder: Path, whom: str, step: str) -> None:
+    demo = Demo(folder, "--size-mib", "60" if "put" in step else "5")
+    assert demo.process.stdout is not None
+    for line in demo.process.stdout:
+        if step in line:
+            break
+    if whom == "group":
+        os.killpg(demo.process.pid, signal.SIGINT)
+    else:
+        demo.process.send_signal(signal.SIGINT)
+    status, text = demo.finish()
+    if step != "put the uploaded file" or status != 0:
+        # After that step the demo may be done before the signal comes.
+        assert status == 130
+        assert text.endswith("anchor-uploads: interrupted\n")
+    assert "Traceback" not in text
+    assert list(demo.temporary.iterdir()) == []
+    assert _processes_in(demo.process.pid) == []
+
+
+def _processes_in(group: int) -> list[int]:
+    import psutil
+
+    deadline = time.monotonic() + 5
+    while True:
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if os.getsid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process.pid)
+            except (ProcessLookupError, PermissionError, psutil.Error):
+                continue
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)

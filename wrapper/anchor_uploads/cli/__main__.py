@@ -1,0 +1,5 @@
+import sys
+
+from anchor_uploads.cli import main
+
+sys.exit(main())

@@ -1,0 +1,140 @@
+"""A small web server of the kind that is out there: it serves a form and takes what the form posts.
+
+It never holds the file: blocks go through the multipart parser into the hash, and are gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import attrs
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from anchor_uploads.cli.demo.page import Receipt
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+BLOCK = 256 * 1024
+
+
+def form_page(receipt: Receipt | None = None, *, action: str = "") -> str:
+    """The page: the form, or what arrived. Without an `action` the page hashes the file itself, and posts nothing."""
+    # Inside <script> the one thing that JSON does not protect from is a tag.
+    data = json.dumps(receipt and attrs.asdict(receipt)).replace("<", "\\u003c")
+    html = files("anchor_uploads.cli.demo").joinpath("form.html").read_text(encoding="utf-8")
+    return html.replace("{{receipt}}", data).replace("{{action}}", action)
+
+
+class FormServer:
+    """The server, on a free port of loopback, while its `with` block runs. receipts: what came, in order."""
+
+    def __init__(self) -> None:
+        self.receipts: list[Receipt] = []
+
+    def __enter__(self) -> FormServer:
+        receipts = self.receipts
+
+        class Handler(_FormHandler):
+            received = receipts
+
+        # Bound before the thread starts, so that the port is known and connections wait.
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        # Not server_close(): it would wait for handlers whose browser is gone.
+        self._server.socket.close()
+
+
+class _FormHandler(BaseHTTPRequestHandler):
+    received: list[Receipt]
+    timeout = 60
+
+    def do_GET(self) -> None:
+        if self.path == "/":
+            self._reply(form_page(action="/"))
+        else:
+            self.send_error(404)
+
+    def do_POST(self) -> None:
+        kind, options = parse_options_header(self.headers.get("Content-Type"))
+        if kind != b"multipart/form-data" or b"boundary" not in options:
+            self.send_error(415)
+            return
+        part = _FilePart()
+        parser = MultipartParser(options[b"boundary"], part.callbacks())
+        left = int(self.headers["Content-Length"])
+        while left:
+            block = self.rfile.read(min(left, BLOCK))
+            if not block:
+                return
+            left -= len(block)
+            parser.write(block)
+        parser.finalize()
+        receipt = part.receipt()
+        self.received.append(receipt)
+        self._reply(form_page(receipt, action="/"))
+
+    def _reply(self, html: str) -> None:
+        body = html.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing: the demo tells what happens."""
+
+
+class _FilePart:
+    """What the parser tells of the one part that the form has."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._name = ""
+        self._header_name = bytearray()
+        self._header_value = bytearray()
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_part_data": self._on_part_data,
+        }
+
+    def receipt(self) -> Receipt:
+        return Receipt(name=self._name, size=self._size, sha256=self._digest.hexdigest())
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._name = parse_options_header(bytes(self._header_value))[1].get(b"filename", b"").decode()
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._digest.update(memoryview(data)[start:end])
+        self._size += end - start

@@ -1,0 +1,43 @@
+"""`anchor-uploads serve`: a local Anchor in the foreground, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+
+from anchor_uploads.cli._shared import Commands
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="run a local Anchor",
+        description="Run the Anchor API on this machine, with a real Chromium per session. The first line printed is "
+        "its URL. Ctrl-C ends it, its sessions and their files.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    parser.add_argument("--no-browser", action="store_true", help="sessions without Chromium: uploads only")
+    parser.add_argument("--max-upload-bytes", type=int, metavar="N", help="refuse larger files (default: no limit)")
+    parser.add_argument(
+        "--api-key",
+        metavar="KEY",
+        help="the key that clients must send (default: a random one, printed). It guards this server only: do not "
+        "give a real one here",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    try:
+        from anchor_uploads.local.server import serve
+    except ModuleNotFoundError as missing:
+        raise RuntimeError(
+            f'the local Anchor needs the package {missing.name!r}; run: pip install "anchor-uploads[local]"'
+        ) from None
+    return serve(
+        options.host,
+        options.port,
+        browser=not options.no_browser,
+        api_key=options.api_key,
+        max_upload_bytes=options.max_upload_bytes,
+    )
