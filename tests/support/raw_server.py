@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -130,11 +131,12 @@ def reset(*, after: int | None) -> Behaviour:
 class RawServer:
     """Serve on a free port of 127.0.0.1. Each request takes the next of `script`; then `answer()` serves the rest."""
 
-    def __init__(self, *, keep: bool = True) -> None:
+    def __init__(self, *, keep: bool = True, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.script: list[Behaviour] = []
         self.connections = 0
         self._keep = keep
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}"
@@ -173,6 +175,8 @@ class RawServer:
             if self._closing:
                 connection.close()
                 return
+            # As servers do; else what they say last may wait in a buffer that a reset throws away.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self._open.add(connection)
             thread = threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True)
@@ -180,6 +184,13 @@ class RawServer:
             thread.start()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
+        accepted = connection
+        try:
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+        except OSError:
+            self._open.discard(accepted)
+            return
         with connection, connection.makefile("rb") as stream:
             try:
                 while head := self._head(stream):
@@ -193,7 +204,7 @@ class RawServer:
             except OSError:
                 return
             finally:
-                self._open.discard(connection)
+                self._open.discard(accepted)
 
     @staticmethod
     def _head(stream: BinaryIO) -> bytes:

@@ -20,6 +20,7 @@ _READ_SIZE = 64 * 1024
 # Long enough to take what has come in, short enough not to slow down the sending where that was no part of an answer
 # (TLS session tickets).
 _GLANCE = 0.001
+_ANSWERED = "the server answered before it had the whole request"
 
 Trace = Callable[[str, dict[str, Any]], None]
 AsyncTrace = Callable[[str, dict[str, Any]], Awaitable[None]]
@@ -86,13 +87,18 @@ class _Watched:
             except httpcore.ReadError as error:
                 raise httpcore.WriteError(str(error)) from error
         if self._early is not None:
-            raise httpcore.WriteError("the server answered before it had the whole request")
+            raise httpcore.WriteError(_ANSWERED)
 
 
 class _AsyncWatched:
-    """The same for asyncio. It reads while it writes: asyncio drops what was not read when a write fails."""
+    """The same for asyncio. It reads while it writes: asyncio drops what was not read when a write fails.
+
+    A reset that follows the answer within a fraction of a millisecond can still win. The upload then counts as broken
+    off, and is repeated.
+    """
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
         self._read = stream.read
         self._write = stream.write
         self._close = stream.aclose
@@ -111,6 +117,11 @@ class _AsyncWatched:
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read(_READ_SIZE, None))
+        if self._stream.get_extra_info("is_readable"):
+            # Give the reading its turn: a write to a broken connection would drop what has come in.
+            await asyncio.wait((self._reading,), timeout=_GLANCE)
+        if self._reading.done():
+            raise httpcore.WriteError(_ANSWERED)
         writing = asyncio.ensure_future(self._write(buffer, timeout))
         try:
             await asyncio.wait((writing, self._reading), return_when=asyncio.FIRST_COMPLETED)
@@ -119,7 +130,7 @@ class _AsyncWatched:
                 writing.cancel()
                 await asyncio.wait((writing,))
         if writing.cancelled():
-            raise httpcore.WriteError("the server answered before it had the whole request")
+            raise httpcore.WriteError(_ANSWERED)
         writing.result()
 
     async def aclose(self) -> None:

@@ -1,0 +1,262 @@
+"""Many files: order, failures, collisions, laziness, interruption, and executors that run elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anchor_uploads import (
+    AsyncUploadClient,
+    InvalidArgument,
+    SourceError,
+    UploadClient,
+    UploadProgress,
+    UploadReport,
+    UploadsFailed,
+)
+from support.raw_server import RawServer, answer
+from support.twins import KEY, SESSION, Call, both
+
+
+def names(server: RawServer) -> set[str]:
+    return {request.part()[0].split('filename="')[1].split('"')[0] for request in server.requests}
+
+
+@both
+def test_the_report_is_in_order_and_one_failure_stops_nothing(
+    call: Call, raw_server: RawServer, tmp_path: Path
+) -> None:
+    (tmp_path / "b.txt").write_bytes(b"b")
+    files = [("a.txt", b"a"), tmp_path / "b.txt", tmp_path / "missing.txt", ("c.txt", io.BytesIO(b"c")), b"nameless"]
+
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, files)
+
+    assert [uploaded.name for uploaded in report.uploaded] == ["a.txt", "b.txt", "c.txt"]
+    assert [(failed.index, failed.name) for failed in report.failed] == [(2, "missing.txt"), (4, None)]
+    assert all(isinstance(failed.error, SourceError) for failed in report.failed)
+    assert names(raw_server) == {"a.txt", "b.txt", "c.txt"}
+    with pytest.raises(UploadsFailed, match=r"2 of 5 files .* number 3: .*missing.txt") as caught:
+        report.raise_for_failures()
+    assert caught.value.report == report
+
+
+@both
+def test_a_report_without_failures_raises_nothing(call: Call, raw_server: RawServer) -> None:
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, [])
+    report.raise_for_failures()
+    assert report == UploadReport((), ())
+
+
+@both
+def test_an_error_of_the_service_is_a_failure_of_one_file(call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [answer(400, {"error": {"code": 400, "message": "no"}})]
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, [("a", b"a"), ("b", b"b")], concurrency=1)
+    assert [failed.name for failed in report.failed] == ["a"]
+    assert [uploaded.name for uploaded in report.uploaded] == ["b"]
+
+
+@both
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_names_that_collide_are_refused_before_anything_is_sent(
+    call: Call, kind: type, raw_server: RawServer, tmp_path: Path
+) -> None:
+    files = kind([tmp_path / "x" / "a.txt", ("b.txt", b""), tmp_path / "y" / "a.txt"])
+    with pytest.raises(SourceError, match=r"files 1 and 3 are both called 'a.txt'"):
+        call(raw_server.base_url, "upload_files", SESSION, files)
+    assert raw_server.connections == 0
+
+
+@both
+def test_of_names_that_collide_in_a_stream_the_first_is_sent(call: Call, raw_server: RawServer) -> None:
+    files = (("a.txt", content) for content in (b"1", b"2"))
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, files)
+    assert len(report.uploaded) == 1
+    assert "both called 'a.txt'" in str(report.failed[0].error)
+    assert raw_server.requests[0].part()[1] == b"1"
+
+
+@both
+def test_files_are_drawn_as_they_are_needed(call: Call, raw_server: RawServer) -> None:
+    drawn = 0
+    most_ahead = 0
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        nonlocal drawn, most_ahead
+        for index in range(200):
+            drawn += 1
+            most_ahead = max(most_ahead, drawn - sum(request.complete for request in raw_server.requests))
+            yield f"{index}.txt", b"x"
+
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, files(), concurrency=3)
+
+    assert len(report.uploaded) == 200
+    # Three under way and one drawn; that an answered request is counted may lag behind by those under way.
+    assert most_ahead <= 8
+    assert raw_server.connections <= 3
+
+
+@pytest.mark.anyio
+async def test_the_async_client_also_draws_from_what_has_to_be_awaited(raw_server: RawServer) -> None:
+    async def files() -> AsyncIterator[tuple[str, bytes]]:
+        for index in range(5):
+            await asyncio.sleep(0)
+            yield f"{index}.txt", b"x"
+
+    async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+        report = await client.upload_files(SESSION, files())
+    assert [uploaded.name for uploaded in report.uploaded] == [f"{index}.txt" for index in range(5)]
+
+
+@both
+@pytest.mark.parametrize("files", ["report.pdf", b"content", io.BytesIO(b"x"), Path("a")])
+def test_one_file_is_no_batch(call: Call, files: Any, raw_server: RawServer) -> None:
+    with pytest.raises(InvalidArgument, match="upload_file"):
+        call(raw_server.base_url, "upload_files", SESSION, files)
+
+
+@both
+@pytest.mark.parametrize("concurrency", [0, -1, 1.5, True])
+def test_a_concurrency_that_is_none_is_refused(call: Call, concurrency: Any, raw_server: RawServer) -> None:
+    with pytest.raises(InvalidArgument, match="concurrency"):
+        call(raw_server.base_url, "upload_files", SESSION, [], concurrency=concurrency)
+
+
+@both
+def test_progress_comes_one_call_at_a_time_and_ends_at_the_total(call: Call, raw_server: RawServer) -> None:
+    calls: list[UploadProgress] = []
+    inside = threading.Semaphore(1)
+
+    def on_progress(progress: UploadProgress) -> None:
+        assert inside.acquire(blocking=False)
+        calls.append(progress)
+        inside.release()
+
+    files = [(f"{index}.bin", bytes(600_000)) for index in range(8)]
+    call(raw_server.base_url, "upload_files", SESSION, files, on_progress=on_progress, client={"progress_interval": 0})
+
+    for name, _content in files:
+        sent = [progress.sent for progress in calls if progress.name == name]
+        assert sent == sorted(sent)
+        assert sent[-1] == 600_000
+        assert sent.count(600_000) == 1
+
+
+@both
+def test_what_on_progress_raises_ends_the_batch(call: Call, raw_server: RawServer) -> None:
+    def on_progress(progress: UploadProgress) -> None:
+        if progress.name == "3.bin":
+            raise ZeroDivisionError
+
+    files = ((f"{index}.bin", bytes(10)) for index in range(1000))
+    with pytest.raises(ZeroDivisionError):
+        call(raw_server.base_url, "upload_files", SESSION, files, on_progress=on_progress, concurrency=2)
+    assert len(raw_server.requests) < 10
+
+
+@both
+def test_another_process_uploads_paths_and_bytes_and_refuses_what_cannot_go_there(
+    call: Call, raw_server: RawServer, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a")
+    done: list[UploadProgress] = []
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        report: UploadReport = call(
+            raw_server.base_url,
+            "upload_files",
+            SESSION,
+            [tmp_path / "a.txt", ("b.txt", b"bb"), ("c.txt", io.BytesIO(b"c")), tmp_path / "missing.txt"],
+            executor=executor,
+            on_progress=done.append,
+        )
+    assert [uploaded.name for uploaded in report.uploaded] == ["a.txt", "b.txt"]
+    assert [failed.index for failed in report.failed] == [2, 3]
+    assert "pass paths, URLs or bytes" in str(report.failed[0].error)
+    assert "does not exist" in str(report.failed[1].error)
+    assert sorted((progress.name, progress.sent, progress.total) for progress in done) == [
+        ("a.txt", 1, 1),
+        ("b.txt", 2, 2),
+    ]
+
+
+def test_a_pool_of_threads_that_is_passed_in_takes_any_source_and_stays_open(raw_server: RawServer) -> None:
+    with ThreadPoolExecutor(2) as executor, UploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+        report = client.upload_files(SESSION, [("a", io.BytesIO(b"a"))], executor=executor)
+        assert executor.submit(int).result() == 0
+    assert len(report.uploaded) == 1
+
+
+INTERRUPTED = """
+import sys
+from anchor_uploads import UploadClient, UploadsInterrupted
+with UploadClient(api_key="key", base_url=sys.argv[1]) as client:
+    files = ((f"{n}.bin", bytes(1000)) for n in range(1_000_000))
+    try:
+        client.upload_files(sys.argv[2], files)
+    except UploadsInterrupted as interrupted:
+        print(len(interrupted.report.uploaded), len(interrupted.report.failed))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
+def test_ctrl_c_stops_a_batch_and_tells_what_was_done(raw_server: RawServer) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, raw_server.base_url, SESSION], stdout=subprocess.PIPE, text=True
+    )
+    while len(raw_server.requests) < 20:
+        assert process.poll() is None
+        threading.Event().wait(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+
+    uploaded, failed = map(int, output.split())
+    raw_server.settle()
+    assert (uploaded, failed) == (sum(request.complete for request in raw_server.requests), 0)
+
+
+def test_cancelling_an_async_batch_leaves_the_client_usable(raw_server: RawServer) -> None:
+    async def run() -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+            files = ((f"{n}.bin", bytes(1000)) for n in range(1_000_000))
+            batch = asyncio.ensure_future(client.upload_files(SESSION, files))
+            while len(raw_server.requests) < 20:
+                await asyncio.sleep(0.01)
+            batch.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await batch
+            assert (await client.upload_file(SESSION, b"x", filename="after.bin")).size == 1
+
+    asyncio.run(run())
+
+
+def test_a_dask_cluster_runs_a_batch(raw_server: RawServer, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    paths = [tmp_path / f"{index}.bin" for index in range(6)]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 1000)
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    )
+    with cluster, distributed.Client(cluster) as dask, dask.get_executor() as executor:
+        report = call_sync_batch(raw_server, [*paths, tmp_path / "missing.bin"], executor)
+
+    assert [uploaded.name for uploaded in report.uploaded] == [path.name for path in paths]
+    assert [failed.name for failed in report.failed] == ["missing.bin"]
+    sent = {request.part()[1] for request in raw_server.requests}
+    assert sent == {path.read_bytes() for path in paths}
+
+
+def call_sync_batch(server: RawServer, files: Any, executor: Any) -> UploadReport:
+    with UploadClient(api_key=KEY, base_url=server.base_url) as client:
+        return client.upload_files(SESSION, files, executor=executor)

@@ -1,0 +1,290 @@
+"""The clients around an upload: progress, cancellation, threads, forks, other transports, TLS, and the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import ssl
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+
+from anchor_uploads import (
+    AsyncUploadClient,
+    FileTooLarge,
+    SourceError,
+    UnexpectedResponse,
+    UploadClient,
+    UploadedFile,
+    UploadProgress,
+)
+from support.raw_server import Exchange, RawServer, answer, answer_early
+from support.twins import KEY, SESSION, Call, both
+
+
+@both
+def test_progress_is_monotone_and_ends_exactly_at_the_total_in_each_attempt(call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [answer(503, b"", {"Retry-After": "0"})]
+    calls: list[UploadProgress] = []
+
+    call(
+        raw_server.base_url,
+        "upload_file",
+        SESSION,
+        bytes(2_000_000),
+        filename="a.bin",
+        on_progress=calls.append,
+        client={"progress_interval": 0},
+    )
+
+    for attempt in (1, 2):
+        sent = [progress.sent for progress in calls if progress.attempt == attempt]
+        assert len(sent) == len(set(sent)) > 2
+        assert sent == sorted(sent)
+        assert sent[-1] == 2_000_000
+    assert {(progress.name, progress.total) for progress in calls} == {("a.bin", 2_000_000)}
+
+
+@both
+def test_progress_comes_seldom_unless_asked(call: Call, raw_server: RawServer) -> None:
+    calls: list[UploadProgress] = []
+    started = time.monotonic()
+    call(raw_server.base_url, "upload_file", SESSION, bytes(50_000_000), filename="a", on_progress=calls.append)
+    assert 2 <= len(calls) <= 20 * (time.monotonic() - started) + 2
+
+
+@both
+def test_an_empty_file_has_progress_too(call: Call, raw_server: RawServer) -> None:
+    calls: list[UploadProgress] = []
+    call(raw_server.base_url, "upload_file", SESSION, b"", filename="a", on_progress=calls.append)
+    assert calls == [UploadProgress("a", 0, 0, 1)]
+
+
+@both
+def test_what_on_progress_raises_aborts_the_upload_and_nothing_is_saved(call: Call, raw_server: RawServer) -> None:
+    def give_up(progress: UploadProgress) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        call(raw_server.base_url, "upload_file", SESSION, bytes(50_000_000), filename="a", on_progress=give_up)
+    raw_server.settle()
+    assert not any(request.complete for request in raw_server.requests)
+
+
+def test_on_progress_of_the_async_client_runs_on_the_event_loop(raw_server: RawServer, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(bytes(1_000_000))
+    threads = set()
+
+    async def run() -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url, progress_interval=0) as client:
+            await client.upload_file(
+                SESSION, tmp_path / "a.bin", on_progress=lambda _progress: threads.add(threading.get_ident())
+            )
+
+    asyncio.run(run())
+    assert threads == {threading.get_ident()}
+
+
+def test_cancelling_an_upload_closes_file_and_connection_and_leaves_the_client_usable(
+    raw_server: RawServer, tmp_path: Path
+) -> None:
+    def stall(exchange: Exchange) -> None:
+        while exchange.open and exchange.request.received < exchange.length:
+            exchange.read(exchange.request.received + 100_000)
+            time.sleep(0.01)
+
+    raw_server.script = [stall]
+    (tmp_path / "a.bin").write_bytes(bytes(50_000_000))
+
+    def open_files() -> set[str]:
+        directory = Path("/proc/self/fd")
+        return {os.readlink(each) for each in directory.iterdir() if each.exists()} if directory.exists() else set()
+
+    async def run() -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+            upload = asyncio.ensure_future(client.upload_file(SESSION, tmp_path / "a.bin"))
+            while not raw_server.requests or raw_server.requests[0].received < 1_000_000:
+                await asyncio.sleep(0.01)
+            upload.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await upload
+            assert str(tmp_path / "a.bin") not in open_files()
+            assert (await client.upload_file(SESSION, b"x", filename="after.bin")).size == 1
+
+    asyncio.run(run())
+    assert not raw_server.requests[0].complete
+
+
+def test_cancelling_while_a_stream_is_copied_leaves_no_temporary_file(raw_server: RawServer) -> None:
+    async def endless() -> Any:
+        while True:
+            yield bytes(1_000_000)
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.upload_file(SESSION, endless(), filename="a"), 0.2)
+
+    before = set(os.listdir(tempfile.gettempdir()))
+    asyncio.run(run())
+    assert set(os.listdir(tempfile.gettempdir())) <= before
+    assert raw_server.connections == 0
+
+
+def test_one_client_serves_many_threads(raw_server: RawServer) -> None:
+    with UploadClient(api_key=KEY, base_url=raw_server.base_url) as client, ThreadPoolExecutor(8) as threads:
+        contents = [str(number).encode() * 1000 for number in range(100)]
+        list(threads.map(lambda content: client.upload_file(SESSION, content, filename="a"), contents))
+    assert {request.part()[1] for request in raw_server.requests} == set(contents)
+    assert raw_server.connections <= 8
+
+
+def upload_in_child(client: UploadClient) -> None:
+    client.upload_file(SESSION, b"from the child", filename="child.txt")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="fork is not to be had, or not safe, on this platform")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_client_may_be_used_on_both_sides_of_a_fork(raw_server: RawServer) -> None:
+    with UploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+        client.upload_file(SESSION, b"before", filename="before.txt")
+        child = multiprocessing.get_context("fork").Process(target=upload_in_child, args=(client,))
+        child.start()
+        client.upload_file(SESSION, b"from the parent", filename="parent.txt")
+        child.join(20)
+        assert child.exitcode == 0
+        client.upload_file(SESSION, b"after", filename="after.txt")
+
+    by_content = {request.part()[1]: request.connection for request in raw_server.requests}
+    assert by_content[b"before"] == by_content[b"from the parent"] == by_content[b"after"]
+    assert by_content[b"from the child"] != by_content[b"before"]
+
+
+def test_a_client_that_was_passed_in_is_used_and_not_closed(raw_server: RawServer) -> None:
+    with httpx.Client(headers={"x-own": "1"}, follow_redirects=True) as own:
+        with UploadClient(api_key=KEY, base_url=raw_server.base_url, http_client=own) as client:
+            client.upload_file(SESSION, b"x", filename="a")
+            raw_server.script = [answer(307, b"", {"Location": raw_server.base_url + "/elsewhere"})]
+            with pytest.raises(UnexpectedResponse, match="redirect"):
+                client.upload_file(SESSION, b"x", filename="a")
+        assert not own.is_closed
+    assert len(raw_server.requests) == 2
+
+
+def test_an_upload_can_go_through_a_proxy(raw_server: RawServer) -> None:
+    with (
+        httpx.Client(proxy=raw_server.base_url) as own,
+        UploadClient(api_key=KEY, base_url="http://api.example", http_client=own) as client,
+    ):
+        client.upload_file(SESSION, b"x", filename="a")
+    assert raw_server.requests[0].request_line == f"POST http://api.example/v1/sessions/{SESSION}/uploads HTTP/1.1"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_server(authority: trustme.CA) -> Any:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    with RawServer(tls=context) as server:
+        yield server
+
+
+def upload_over_tls(twin: str, server: RawServer, authority: trustme.CA, *contents: Any) -> list[UploadedFile]:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    base_url = f"https://localhost:{server.port}"
+    if twin == "sync":
+        with (
+            httpx.Client(verify=context) as own,
+            UploadClient(api_key=KEY, base_url=base_url, http_client=own) as client,
+        ):
+            return [client.upload_file(SESSION, content, filename="a") for content in contents]
+
+    async def run() -> list[UploadedFile]:
+        async with (
+            httpx.AsyncClient(verify=context) as own,
+            AsyncUploadClient(api_key=KEY, base_url=base_url, http_client=own) as client,
+        ):
+            return [await client.upload_file(SESSION, content, filename="a") for content in contents]
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("twin", ["sync", "async"])
+def test_uploads_over_tls_arrive_whole_on_one_connection(
+    twin: str, tls_server: RawServer, authority: trustme.CA
+) -> None:
+    # TLS 1.3 servers send session tickets unasked, which must not be taken for an answer.
+    contents = [bytes(20_000_000), b"", os.urandom(3_000_000)]
+    upload_over_tls(twin, tls_server, authority, *contents)
+    assert [request.part()[1] for request in tls_server.requests] == contents
+    assert tls_server.connections == 1
+
+
+@pytest.mark.parametrize("twin", ["sync", "async"])
+@pytest.mark.parametrize("before", [0, 1], ids=["new connection", "used connection"])
+def test_an_early_answer_over_tls_is_the_one_to_see(
+    twin: str, before: int, tls_server: RawServer, authority: trustme.CA
+) -> None:
+    # A reset that overtakes the answer loses it now and then; the client then asks again, and hears it again.
+    tls_server.script = [answer()] * before + [answer_early(413, {}, after=1000)] * 3
+    with pytest.raises(FileTooLarge):
+        upload_over_tls(twin, tls_server, authority, *[b"x"] * before, bytes(50_000_000))
+
+
+@both
+def test_one_line_is_logged_for_each_attempt_and_no_secret(
+    call: Call, raw_server: RawServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="anchor_uploads")
+    raw_server.script = [answer(503, b"", {"Retry-After": "0"})]
+    call(raw_server.base_url, "upload_file", SESSION, b"x", filename="a.bin")
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "anchor_uploads"]
+    assert [line for line in lines if "attempt 1: answered with 503" in line]
+    assert [line for line in lines if "attempt 2: answered with 200" in line]
+    assert KEY not in caplog.text
+
+
+@both
+def test_an_upload_that_fails_leaves_no_file_open(call: Call, raw_server: RawServer, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"x")
+    raw_server.script = [answer(400, {})]
+    with pytest.raises(Exception, match="400"):
+        call(raw_server.base_url, "upload_file", SESSION, tmp_path / "a.bin")
+    (tmp_path / "a.bin").unlink()
+
+
+@both
+def test_a_directory_and_a_device_say_what_they_are(call: Call, raw_server: RawServer, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is a directory"):
+        call(raw_server.base_url, "upload_file", SESSION, f"{tmp_path}{os.sep}")
+    if Path("/dev/zero").exists():
+        with pytest.raises(SourceError, match="device"):
+            call(raw_server.base_url, "upload_file", SESSION, "/dev/zero")
+
+
+@both
+@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid"), reason="needs POSIX homes")
+def test_a_tilde_is_the_home_directory(
+    call: Call, raw_server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.bin").write_bytes(b"at home")
+    call(raw_server.base_url, "upload_file", SESSION, "~/a.bin")
+    assert raw_server.requests[0].part()[1] == b"at home"

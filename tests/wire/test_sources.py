@@ -1,0 +1,204 @@
+"""Every kind of source, sync and async, over a real socket, read by parsers that we did not write."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from anchor_uploads import SourceError
+from support import node, parsers
+from support.raw_server import RawServer
+from support.twins import SESSION, Call, both, call_async, call_sync
+
+# Each line would end the part under a boundary that some client uses or that could be guessed.
+TREACHEROUS = b"start\r\n--+++\r\n--+++--\r\n\r\n--\r\n----\r\n--boundary--\r\n" + bytes(range(256)) * 3
+CONTENT = TREACHEROUS * 1000 + b"end"
+WRITER = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read())"
+
+
+def path_of(directory: Path) -> Path:
+    path = directory / "content.bin"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def at_an_offset(directory: Path) -> Any:
+    file = (directory / "offset.bin").open("w+b")
+    file.write(b"skipped" + CONTENT)
+    file.seek(7)
+    return file
+
+
+def spooled(_directory: Path) -> Any:
+    file = tempfile.SpooledTemporaryFile(max_size=1000)  # noqa: SIM115
+    file.write(CONTENT)
+    file.seek(0)
+    return file
+
+
+def output_of_a_process(directory: Path) -> Any:
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path_of(directory))], stdout=subprocess.PIPE)
+    assert process.stdout
+    # So that the process does not outlive the test.
+    process.stdout.process = process  # type: ignore[attr-defined]
+    return process.stdout
+
+
+def in_memory_url(_directory: Path) -> str:
+    with fsspec.open("memory://bucket/content.bin", "wb") as file:
+        file.write(CONTENT)
+    return "memory://bucket/content.bin"
+
+
+def blocks() -> Iterator[bytes]:
+    for at in range(0, len(CONTENT), 100_000):
+        yield CONTENT[at : at + 100_000]
+
+
+async def async_blocks() -> AsyncIterator[bytes]:
+    for block in blocks():
+        await asyncio.sleep(0)
+        yield block
+
+
+class AsyncFile:
+    """What aiofiles and the web frameworks hand out."""
+
+    filename = "content.bin"
+
+    def __init__(self) -> None:
+        self._file = io.BytesIO(CONTENT)
+
+    async def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+
+SOURCES: dict[str, Callable[[Path], Any]] = {
+    "str": lambda directory: str(path_of(directory)),
+    "PathLike": path_of,
+    "bytes": lambda _directory: CONTENT,
+    "bytearray": lambda _directory: bytearray(CONTENT),
+    "memoryview": lambda _directory: memoryview(CONTENT),
+    "open file": lambda directory: path_of(directory).open("rb"),
+    "file at an offset": at_an_offset,
+    "BytesIO": lambda _directory: io.BytesIO(CONTENT),
+    "SpooledTemporaryFile": spooled,
+    "Popen.stdout": output_of_a_process,
+    "generator": lambda _directory: blocks(),
+    "list": lambda _directory: list(blocks()),
+    "file URL": lambda directory: path_of(directory).as_uri(),
+    "memory URL": in_memory_url,
+}
+ASYNC_SOURCES: dict[str, Callable[[Path], Any]] = {
+    "async generator": lambda _directory: async_blocks(),
+    "async file": lambda _directory: AsyncFile(),
+}
+CASES = [
+    *(
+        pytest.param(call, make, id=f"{name}-{twin}")
+        for name, make in SOURCES.items()
+        for twin, call in (("sync", call_sync), ("async", call_async))
+    ),
+    *(pytest.param(call_async, make, id=f"{name}-async") for name, make in ASYNC_SOURCES.items()),
+]
+
+
+@pytest.mark.parametrize(("call", "make"), CASES)
+def test_two_independent_parsers_read_what_was_handed_in(
+    call: Call, make: Callable[[Path], Any], raw_server: RawServer, tmp_path: Path
+) -> None:
+    file = make(tmp_path)
+
+    call(raw_server.base_url, "upload_file", SESSION, file, filename='na"me é.bin')
+
+    (request,) = raw_server.requests
+    content_type = request.headers["content-type"]
+    as_sent = parsers.Part("file", "na%22me é.bin", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    assert parsers.python_multipart(content_type, bytes(request.body)) == [as_sent]
+    try:
+        assert parsers.busboy(content_type, bytes(request.body)) == [as_sent]
+    except node.NodeMissing as missing:
+        pytest.skip(f"read by one parser only: {missing}")
+    finally:
+        if hasattr(file, "close"):
+            assert not getattr(file, "closed", False)
+            file.close()
+        if hasattr(file, "process"):
+            file.process.wait()
+
+
+@both
+def test_a_url_gives_its_name(call: Call, raw_server: RawServer) -> None:
+    with fsspec.open("memory://bucket/re%20port.pdf", "wb") as file:
+        file.write(b"x")
+    uploaded = call(raw_server.base_url, "upload_file", SESSION, "memory://bucket/re%20port.pdf")
+    assert (uploaded.name, uploaded.content_type) == ("re port.pdf", "application/pdf")
+
+
+@both
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("memory://bucket/none.bin", "does not exist"),
+        ("nosuch://bucket/a.bin", "nosuch"),
+        ("sftp://user:secret@host/a.bin", "needs a package that is not there: .*paramiko"),
+    ],
+)
+def test_a_url_that_cannot_be_read_says_why_and_shows_no_secret(
+    call: Call, url: str, text: str, raw_server: RawServer
+) -> None:
+    with pytest.raises(SourceError, match=text) as caught:
+        call(raw_server.base_url, "upload_file", SESSION, url)
+    assert "secret" not in str(caught.value)
+    assert raw_server.connections == 0
+
+
+def test_without_fsspec_a_url_says_what_to_install(raw_server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(SourceError, match=r"pip install 'anchor-uploads\[fsspec\]'"):
+        call_sync(raw_server.base_url, "upload_file", SESSION, "memory://bucket/a.bin")
+
+
+@pytest.mark.parametrize("make", ASYNC_SOURCES.values(), ids=ASYNC_SOURCES)
+def test_what_has_to_be_awaited_is_refused_by_the_sync_client(
+    make: Callable[[Path], Any], raw_server: RawServer, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match="AsyncUploadClient"):
+        call_sync(raw_server.base_url, "upload_file", SESSION, make(tmp_path), filename="a")
+    assert raw_server.connections == 0
+
+
+@both
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this platform")
+def test_a_named_pipe_is_read_to_its_end(call: Call, raw_server: RawServer, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code = "import sys; open(sys.argv[1], 'wb').write(open(sys.argv[2], 'rb').read())"
+    with subprocess.Popen([sys.executable, "-c", code, str(pipe), str(path_of(tmp_path))]):
+        uploaded = call(raw_server.base_url, "upload_file", SESSION, pipe)
+    assert uploaded.size == len(CONTENT)
+    assert raw_server.requests[0].part()[1] == CONTENT
+
+
+@both
+def test_what_the_callers_own_iterable_raises_is_what_the_caller_sees(call: Call, raw_server: RawServer) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"x" * 2_000_000
+        raise ZeroDivisionError
+
+    before = set(os.listdir(tempfile.gettempdir()))
+    with pytest.raises(ZeroDivisionError):
+        call(raw_server.base_url, "upload_file", SESSION, broken(), filename="a")
+    assert raw_server.connections == 0
+    assert set(os.listdir(tempfile.gettempdir())) <= before
