@@ -125,7 +125,9 @@ def test_cancelling_an_upload_closes_file_and_connection_and_leaves_the_client_u
     assert not raw_server.requests[0].complete
 
 
-def test_cancelling_while_a_stream_is_copied_leaves_no_temporary_file(raw_server: RawServer) -> None:
+def test_cancelling_while_a_stream_is_copied_leaves_no_temporary_file(
+    raw_server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def endless() -> Any:
         while True:
             yield bytes(1_000_000)
@@ -136,9 +138,9 @@ def test_cancelling_while_a_stream_is_copied_leaves_no_temporary_file(raw_server
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(client.upload_file(SESSION, endless(), filename="a"), 0.2)
 
-    before = set(os.listdir(tempfile.gettempdir()))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     asyncio.run(run())
-    assert set(os.listdir(tempfile.gettempdir())) <= before
+    assert not list(tmp_path.iterdir())
     assert raw_server.connections == 0
 
 

@@ -192,13 +192,15 @@ def test_a_named_pipe_is_read_to_its_end(call: Call, raw_server: RawServer, tmp_
 
 
 @both
-def test_what_the_callers_own_iterable_raises_is_what_the_caller_sees(call: Call, raw_server: RawServer) -> None:
+def test_what_the_callers_own_iterable_raises_is_what_the_caller_sees(
+    call: Call, raw_server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken() -> Iterator[bytes]:
         yield b"x" * 2_000_000
         raise ZeroDivisionError
 
-    before = set(os.listdir(tempfile.gettempdir()))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(ZeroDivisionError):
         call(raw_server.base_url, "upload_file", SESSION, broken(), filename="a")
     assert raw_server.connections == 0
-    assert set(os.listdir(tempfile.gettempdir())) <= before
+    assert not list(tmp_path.iterdir())

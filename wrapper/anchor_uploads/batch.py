@@ -175,7 +175,8 @@ class Watch:
         self(UploadProgress(uploaded.name, uploaded.size, uploaded.size, uploaded.attempts))
 
     def __call__(self, progress: UploadProgress) -> None:
-        if self._stop.is_set():
+        # What has left whole may have been saved, so its answer is waited for.
+        if self._stop.is_set() and progress.sent < progress.total:
             raise _Stopped
         if self._on_progress is not None:
             with self._one_at_a_time:
