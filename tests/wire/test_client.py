@@ -41,7 +41,7 @@ def test_progress_is_monotone_and_ends_exactly_at_the_total_in_each_attempt(call
         raw_server.base_url,
         "upload_file",
         SESSION,
-        bytes(2_000_000),
+        bytes(5_000_000),
         filename="a.bin",
         on_progress=calls.append,
         client={"progress_interval": 0},
@@ -51,8 +51,8 @@ def test_progress_is_monotone_and_ends_exactly_at_the_total_in_each_attempt(call
         sent = [progress.sent for progress in calls if progress.attempt == attempt]
         assert len(sent) == len(set(sent)) > 2
         assert sent == sorted(sent)
-        assert sent[-1] == 2_000_000
-    assert {(progress.name, progress.total) for progress in calls} == {("a.bin", 2_000_000)}
+        assert sent[-1] == 5_000_000
+    assert {(progress.name, progress.total) for progress in calls} == {("a.bin", 5_000_000)}
 
 
 @both

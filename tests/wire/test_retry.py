@@ -294,13 +294,13 @@ def test_a_file_that_changes_while_it_is_sent_is_not_saved(
     path.write_bytes(bytes(8_000_000))
 
     def disturb(progress: Any) -> None:
-        if progress.sent < 1_000_000:
+        if progress.sent < 2_000_000:
             with path.open("r+b") as file:
                 if change == "grow":
                     file.seek(0, 2)
                     file.write(b"more")
                 elif change == "shrink":
-                    file.truncate(2_000_000)
+                    file.truncate(4_000_000)
                 else:
                     file.write(b"other")
 

@@ -17,6 +17,8 @@ from typing import Any
 import httpcore
 
 _READ_SIZE = 64 * 1024
+# Bytes that a socket takes at once; only what is longer can be answered before it is out.
+_SMALL = 64 * 1024
 # Long enough to take what has come in, short enough not to slow down the sending where that was no part of an answer
 # (TLS session tickets).
 _GLANCE = 0.001
@@ -116,6 +118,8 @@ class _AsyncWatched:
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._reading is None:
+            if len(buffer) < _SMALL:
+                return await self._write(buffer, timeout)
             self._reading = asyncio.ensure_future(self._read(_READ_SIZE, None))
         if self._stream.get_extra_info("is_readable"):
             # Give the reading its turn: a write to a broken connection would drop what has come in.
@@ -131,7 +135,7 @@ class _AsyncWatched:
                 await asyncio.wait((writing,))
         if writing.cancelled():
             raise httpcore.WriteError(_ANSWERED)
-        writing.result()
+        return writing.result()
 
     async def aclose(self) -> None:
         if self._reading is not None:

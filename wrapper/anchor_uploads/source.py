@@ -76,6 +76,15 @@ class Source:
                 raise self._changed("was modified while it was read")
             return b""
 
+    def preload(self) -> None:
+        """Read all of a small source now, so that nothing has to wait for a disk later."""
+        content = b""
+        while block := self.read(self.size):
+            content += block
+        self.close()
+        self.may_block, self._owned, self._fingerprint = False, True, None
+        self._handle, self._start, self._left = MemoryReader(memoryview(content)), 0, self.size
+
     def close(self) -> None:
         """Close what was opened here; a caller's own file stays open."""
         if self._owned:
@@ -103,3 +112,22 @@ def reading(label: str) -> Iterator[None]:
         raise SourceError(f"{label} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise SourceError(f"{label} cannot be read: {error}. Keep it open until the upload is done") from error
+
+
+class MemoryReader:
+    """Reads a buffer without copying it whole, as `io.BytesIO` would do with anything but bytes."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self._position = 0
+
+    def read(self, limit: int) -> bytes:
+        block = bytes(self._view[self._position : self._position + limit])
+        self._position += len(block)
+        return block
+
+    def seek(self, position: int) -> None:
+        self._position = position
+
+    def close(self) -> None:
+        self._view.release()
