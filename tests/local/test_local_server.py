@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import errno
 import logging
 import os
@@ -191,6 +190,7 @@ def test_leaving_with_browsers_running_leaves_nothing(
     wait_until(no_threads, "the threads are gone")
 
 
+@posix_signals
 def test_ctrl_c_while_leaving_is_raised_when_nothing_is_left(
     short_tmp: Path, browser: Path, processes_with: ProcessesWith
 ) -> None:
@@ -198,7 +198,11 @@ def test_ctrl_c_while_leaving_is_raised_when_nothing_is_left(
     headers = {"anchor-api-key": server.api_key}
     url = f"{server.base_url}/v1/sessions"
     assert httpx.post(url, headers=headers, timeout=30, trust_env=False).status_code == 200
-    pressing = threading.Timer(0.02, _thread.interrupt_main)
+    main = threading.main_thread().ident
+    assert main is not None
+    pressing = threading.Timer(0.02, signal.pthread_kill, (main, signal.SIGINT))
+    # Where tests run in the background, SIGINT may be ignored.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     pressing.start()
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -206,7 +210,9 @@ def test_ctrl_c_while_leaving_is_raised_when_nothing_is_left(
     finally:
         pressing.cancel()
         pressing.join()
+        signal.signal(signal.SIGINT, previous)
 
+    assert "anchor-uploads-local" not in [thread.name for thread in threading.enumerate()]
     assert processes_with(str(short_tmp)) == []
     assert list(short_tmp.iterdir()) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import threading
 import time
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
 import psutil
 import pytest
@@ -19,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from anchor_browser_api_models import ErrorResponse, SessionReply, SessionStatusReply
 from anchor_uploads.local import BrowserNotFound, LocalServer, browsers, find_browser
+from anchor_uploads.local.sessions import SessionEnded, Sessions
 
 if TYPE_CHECKING:
     from conftest import Anchor
@@ -95,6 +98,23 @@ def test_a_session_has_a_browser_and_its_end_leaves_nothing(
     assert beside is None or not beside.exists()
     for method in ("GET", "DELETE"):
         error_of(anchor.client.request(method, f"/v1/sessions/{session_id}"), 404)
+
+
+def test_a_browser_that_a_client_closed_leaves_nothing_either(
+    start: Callable[..., Anchor], browser: Path, wait_until: WaitUntil, processes_with: ProcessesWith
+) -> None:
+    anchor = start(browser=True)
+    session = anchor.client.post("/v1/sessions").json()["data"]
+    singleton = Path(anchor.directory, session["id"], "profile", "SingletonSocket")
+    beside = Path(os.readlink(singleton)).parent if singleton.is_symlink() else None
+
+    with cdp(session["cdp_url"]) as browser_cdp:
+        browser_cdp.send("Browser.close")
+    wait_until(lambda: processes_with(session["id"]) == [], "the browser closed")
+
+    assert anchor.client.delete(f"/v1/sessions/{session['id']}").status_code == 200
+    assert list(anchor.directory.iterdir()) == []
+    assert beside is None or not beside.exists()
 
 
 def test_the_path_of_the_answer_goes_into_a_file_input(start: Callable[..., Anchor], browser: Path) -> None:
@@ -226,6 +246,45 @@ def test_the_live_view_lists_the_uploads(anchor: Anchor, session_id: str) -> Non
     error_of(httpx.get(f"{anchor.server.base_url}/live/unknown", trust_env=False), 404)
 
 
+@pytest.mark.anyio
+async def test_the_end_of_a_session_waits_for_what_it_cancelled(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path, browser=None)
+    session = await sessions.create()
+    seen: list[object] = []
+
+    async def work() -> None:
+        try:
+            with session.work():
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await anyio.sleep(0.1)
+                        seen.append(session.uploads.exists())
+        except SessionEnded:
+            seen.append("told")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work)
+        await anyio.wait_all_tasks_blocked()
+        assert await sessions.end(session.id)
+        assert not session.directory.exists()
+
+    assert seen == [True, "told"]
+    with pytest.raises(SessionEnded), session.work():
+        pass
+
+
+@pytest.mark.anyio
+async def test_no_session_starts_once_all_are_closed(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path, browser=None)
+    session = await sessions.create()
+    await sessions.close_all()
+    assert not session.directory.exists()
+    with pytest.raises(SessionEnded):
+        await sessions.create()
+
+
 def script(path: Path, text: str) -> Path:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
@@ -255,11 +314,20 @@ def test_a_browser_that_does_not_start_is_a_500_that_says_why(
 def test_a_browser_that_is_starting_is_stopped_with_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil, processes_with: ProcessesWith
 ) -> None:
-    # Stays, and its child has a command line that names the profile, as Chromium's have.
-    slow = script(tmp_path / "chrome", 'sh -c "sleep 300; true" "$@"; true')
+    # Never ready, with a child that does not name the profile, and one that names it but has
+    # lost its parent: Chromium has both kinds.
+    seconds = 300 + random.random()  # Tells our sleep from that of others.
+    loop = "while :; do sleep 1; done"
+    slow = script(tmp_path / "chrome", f"sleep {seconds} & (sh -c '{loop}' orphan \"$@\" &)\nwait")
     monkeypatch.setenv("ANCHOR_UPLOADS_BROWSER", str(slow))
     directory = tmp_path / "sessions"
     statuses: list[int] = []
+
+    def orphans() -> list[psutil.Process]:
+        return [process for process in processes_with(str(directory)) if "orphan" in process.cmdline()]
+
+    def children() -> list[psutil.Process]:
+        return processes_with(f"sleep {seconds}")
 
     def create(server: LocalServer) -> None:
         url, headers = f"{server.base_url}/v1/sessions", {"anchor-api-key": server.api_key}
@@ -268,13 +336,15 @@ def test_a_browser_that_is_starting_is_stopped_with_the_server(
     with LocalServer(directory=directory) as server:
         creating = threading.Thread(target=create, args=(server,))
         creating.start()
-        wait_until(lambda: len(processes_with(str(directory))) >= 2, "the browser is starting")
+        wait_until(lambda: bool(orphans()) and bool(children()), "the browser is starting")
+        started = [*orphans(), *children()]
         began = time.monotonic()
     creating.join()
 
     assert time.monotonic() - began < 5
     assert statuses == [500]
     assert processes_with(str(directory)) == []
+    assert not [p for p in started if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
     assert list(directory.iterdir()) == []
 
 

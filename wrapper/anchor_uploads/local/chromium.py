@@ -51,6 +51,7 @@ class BrowserProcess:
         self._process = process
         self._profile = profile
         self._devtools_url: str | None = None
+        self._beside: Path | None = None
 
     def __repr__(self) -> str:
         # Whoever knows the DevTools address controls the browser, so it stays out.
@@ -123,9 +124,11 @@ class BrowserProcess:
         Raises `BrowserFailed` if a process survives, `OSError` if the profile cannot be removed.
         """
         with CancelScope(shield=True):
-            beside = _singleton_directory(self._profile)
             await to_thread.run_sync(_kill, self.pid if self.running else None, self._profile)
             await self._process.wait()
+            # A browser stopped while starting has not been asked yet; one that a client closed
+            # can no longer be asked.
+            beside = self._beside or _singleton_directory(self._profile)
             await to_thread.run_sync(remove_tree, self._profile)
             if beside is not None:
                 await to_thread.run_sync(remove_tree, beside)
@@ -141,6 +144,7 @@ class BrowserProcess:
                 raise BrowserFailed(_explain(executable, problem, self._profile))
             await asyncio.sleep(0.02)
             self._devtools_url = _read_devtools_url(self._profile)
+        self._beside = _singleton_directory(self._profile)
 
 
 def _arguments(profile: Path) -> Iterator[str]:

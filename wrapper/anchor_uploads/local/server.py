@@ -158,11 +158,12 @@ class _Run:
         self._directory = directory
         self._ready: Future[None] = Future()
         self._stop: Future[None] = Future()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._main, name="anchor-uploads-local", daemon=True)
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        return not self._ended.is_set()
 
     def start(self) -> None:
         self._thread.start()
@@ -176,9 +177,12 @@ class _Run:
         with contextlib.suppress(InvalidStateError):
             self._stop.set_result(None)
         interrupt: KeyboardInterrupt | None = None
-        while self._thread.is_alive():
+        while True:
             try:
+                # Not only join: interrupted, that of Python 3.11 takes the thread for ended.
+                self._ended.wait()
                 self._thread.join()
+                break
             except KeyboardInterrupt as pressed:
                 # Leaving now would leave browsers behind.
                 interrupt = pressed
@@ -204,6 +208,7 @@ class _Run:
         finally:
             if not self._ready.done():
                 self._ready.set_exception(RuntimeError("the local Anchor ended before it was ready"))
+            self._ended.set()
 
     async def _serve(self, listener: socket.socket, root: Path) -> None:
         sessions = Sessions(root, browser=self._executable)
@@ -321,13 +326,17 @@ def _caught_signals() -> Iterator[list[int]]:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=512)
+        listener = socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             message = f"port {port} of {host} is taken; choose another, or 0 for any free one"
         else:
             message = f"cannot listen on port {port} of {host}: {error.strerror or error}"
         raise OSError(error.errno, message) from error
+    # asyncio does this only for connections that it knows to be TCP, which those of such a listener are not; an answer
+    # whose head and body leave one by one then waits 40 ms for an acknowledgement. Connections inherit it.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _base_url(host: str, port: int) -> str:
