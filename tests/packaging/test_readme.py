@@ -1,0 +1,37 @@
+"""The README's code runs, and its test command is the one that CI calls."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from anchor_uploads.local import LocalServer
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=[re.sub(r"\W+", "-", code)[:40] for code in PYTHON])
+def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-")
+    monkeypatch.chdir(tmp_path)
+    with LocalServer(browser=False) as anchor:
+        monkeypatch.setenv("ANCHORBROWSER_API_KEY", anchor.api_key)
+        monkeypatch.setenv("ANCHORBROWSER_BASE_URL", anchor.base_url)
+        exec(compile(code, str(README), "exec"), {"__name__": "readme"})
+
+
+def test_the_first_example_stands_near_the_top_and_is_short() -> None:
+    assert README.read_text("utf-8").index("```python") < 600
+    assert len([line for line in PYTHON[0].splitlines() if line.strip()]) <= 8
+
+
+def test_the_commands_are_those_of_ci(root: Path) -> None:
+    commands = re.findall(r"^\$ (\./scripts/\w+)", README.read_text("utf-8"), re.MULTILINE)
+    assert commands == ["./scripts/demo", "./scripts/test"]
+    assert "./scripts/test" in (root / ".ci" / "run").read_text("utf-8")
+    for command in commands:
+        assert (root / command).is_file()
