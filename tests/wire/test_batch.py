@@ -166,6 +166,20 @@ def test_what_on_progress_raises_ends_the_batch(call: Call, raw_server: RawServe
 
 
 @both
+def test_what_a_file_itself_raises_is_the_failure_of_that_file(call: Call, raw_server: RawServer) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"x"
+        raise ZeroDivisionError("half a file")
+
+    report: UploadReport = call(
+        raw_server.base_url, "upload_files", SESSION, [("a", b"a"), ("b", broken()), ("c", b"c")]
+    )
+    assert [uploaded.name for uploaded in report.uploaded] == ["a", "c"]
+    assert "'b' was not uploaded: ZeroDivisionError: half a file" in str(report.failed[0].error)
+    assert isinstance(report.failed[0].error.__cause__, ZeroDivisionError)
+
+
+@both
 def test_another_process_uploads_paths_and_bytes_and_refuses_what_cannot_go_there(
     call: Call, raw_server: RawServer, tmp_path: Path
 ) -> None:

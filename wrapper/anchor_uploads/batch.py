@@ -77,11 +77,12 @@ class Task:
 class Batch:
     """The bookkeeping: which file is next, which names were taken, and what became of the files so far."""
 
-    def __init__(self, files: object, concurrency: int, *, picklable: bool) -> None:
+    def __init__(self, files: object, concurrency: int, watch: Watch, *, picklable: bool) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise InvalidArgument(f"concurrency must be a whole number from 1 on, not {concurrency!r}")
         if isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(files, "read"):
             raise InvalidArgument("files must be an iterable of files; one file goes to upload_file")
+        self._watch = watch
         self._picklable = picklable
         self._names: dict[str, int] = {}
         self._results: dict[int, UploadedFile | FailedUpload] = {}
@@ -121,12 +122,20 @@ class Batch:
     def settle(self, task: Task, finished: Future[UploadedFile] | asyncio.Future[UploadedFile]) -> UploadedFile | None:
         """Note what became of `task`, and return it if it was uploaded.
 
-        Raises what is no failed upload: a cancellation, a defect, or what `on_progress` raised.
+        Raises what is no failed upload: a cancellation, or what `on_progress` raised.
         """
         try:
             uploaded = finished.result()
         except AnchorUploadsError as error:
             self._results[task.index] = FailedUpload(task.index, task.name, error)
+            return None
+        except Exception as error:
+            if finished.cancelled() or isinstance(error, _Stopped) or error is self._watch.raised:
+                raise
+            # From the file itself, such as an iterable of the caller's, or from what was to upload it.
+            failure = AnchorUploadsError(f"{task.name!r} was not uploaded: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            self._results[task.index] = FailedUpload(task.index, task.name, failure)
             return None
         self._results[task.index] = uploaded
         return uploaded
@@ -163,6 +172,7 @@ class Watch:
     """What all uploads of a batch call as their bytes leave: it passes the progress on, or ends them."""
 
     def __init__(self, on_progress: ProgressCallback | None) -> None:
+        self.raised: BaseException | None = None
         self._on_progress = on_progress
         self._stop = threading.Event()
         self._one_at_a_time = threading.Lock()
@@ -180,7 +190,11 @@ class Watch:
             raise _Stopped
         if self._on_progress is not None:
             with self._one_at_a_time:
-                self._on_progress(progress)
+                try:
+                    self._on_progress(progress)
+                except BaseException as error:
+                    self.raised = error
+                    raise
 
 
 class _Stopped(Exception):
@@ -199,11 +213,11 @@ def run(
 ) -> UploadReport:
     """Upload `files`, `concurrency` at a time: by `upload` in threads, or by `executor` with a client of its own.
 
-    Raises `UploadsInterrupted` on Ctrl-C, and at once what is no failure of a file, such as what `on_progress` raises.
+    Raises `UploadsInterrupted` on Ctrl-C, and at once what `on_progress` raises.
     """
     watch = Watch(on_progress)
     elsewhere = executor is not None and not isinstance(executor, ThreadPoolExecutor)
-    batch = Batch(files, concurrency, picklable=elsewhere)
+    batch = Batch(files, concurrency, watch, picklable=elsewhere)
     with ExitStack() as stack:
         workers = executor or stack.enter_context(ThreadPoolExecutor(concurrency, thread_name_prefix="anchor-uploads"))
 
@@ -250,10 +264,10 @@ async def run_async(
 ) -> UploadReport:
     """Upload `files`, `concurrency` at a time: by `upload` in tasks, or by `executor` with a client of its own.
 
-    Cancelling it cancels what runs. Raises at once what is no failure of a file.
+    Cancelling it cancels what runs. Raises at once what `on_progress` raises.
     """
     watch = Watch(on_progress)
-    batch = Batch(files, concurrency, picklable=executor is not None)
+    batch = Batch(files, concurrency, watch, picklable=executor is not None)
 
     def submit(task: Task) -> asyncio.Future[UploadedFile]:
         if executor is None:
