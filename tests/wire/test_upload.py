@@ -400,6 +400,13 @@ def test_sessions_are_created_and_ended(raw_server: RawServer) -> None:
     assert second.request_line == f"DELETE /v1/sessions/{SESSION} HTTP/1.1"
 
 
+@pytest.mark.parametrize("settings", ["text", ["list"], {"timeout": 5}, {"x": {1, 2}}, {"x": float("nan")}])
+def test_settings_of_a_session_that_cannot_be_sent_are_refused(settings: Any, raw_server: RawServer) -> None:
+    with UploadClient(api_key=KEY, base_url=raw_server.base_url) as client, pytest.raises(InvalidArgument):
+        client.create_session(session=settings)
+    assert raw_server.connections == 0
+
+
 def test_a_session_ends_also_when_the_block_fails_and_that_failure_is_the_one_to_see(raw_server: RawServer) -> None:
     raw_server.script = [answer(200, {"data": {"id": SESSION}}), answer(400, {})]
     with (

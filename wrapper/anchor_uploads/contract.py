@@ -6,6 +6,7 @@ compared with `spec/openapi.yaml` by the contract tests.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from anchor_browser_api_client.api.sessions import create_session, end_session, 
 from anchor_browser_api_client.api.uploads import upload_file
 from anchor_browser_api_client.models import SessionRequest, UploadForm
 from anchor_browser_api_client.types import UNSET, File
+from anchor_uploads.errors import InvalidArgument
 
 API_KEY_HEADER = "anchor-api-key"
 
@@ -24,13 +26,13 @@ class Operation:
     """One request as the contract describes it, without what is sent to whom.
 
     `path` is relative to the base URL, `field` the multipart field of the file (empty where there is no file), `json`
-    the body to encode (None for none).
+    the encoded body (None for none).
     """
 
     method: str
     path: str
     field: str = ""
-    json: Any = None
+    json: bytes | None = None
 
 
 def upload(session_id: UUID) -> Operation:
@@ -43,10 +45,16 @@ def upload(session_id: UUID) -> Operation:
 
 
 def create(body: dict[str, Any]) -> Operation:
-    """The operation that starts a session (`createSession`); `body` is sent as JSON unless it is empty."""
-    request = SessionRequest.from_dict(body) if body else UNSET
-    arguments = create_session._get_kwargs(body=request)
-    return Operation(arguments["method"].upper(), arguments["url"], json=arguments.get("json"))
+    """The operation that starts a session (`createSession`); `body` is sent as JSON unless it is empty.
+
+    Raises `InvalidArgument` if `body` does not have the documented shape, or cannot be JSON.
+    """
+    try:
+        arguments = create_session._get_kwargs(body=SessionRequest.from_dict(body) if body else UNSET)
+        content = json.dumps(arguments["json"], allow_nan=False).encode() if "json" in arguments else None
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(f"the settings of a session must be objects as documented: {error}") from error
+    return Operation(arguments["method"].upper(), arguments["url"], json=content)
 
 
 def get(session_id: UUID) -> Operation:

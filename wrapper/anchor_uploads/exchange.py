@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -101,11 +100,8 @@ class Call(Generic[Result]):
         return self
 
     def request(self) -> httpx.Request:
-        body = self.operation.json
-        if body is None:
-            headers, content = {}, None
-        else:
-            headers, content = {"Content-Type": "application/json"}, json.dumps(body).encode()
+        content = self.operation.json
+        headers = {} if content is None else {"Content-Type": "application/json"}
         return _request(self.settings, self.deadline, self.operation, headers, content)
 
     async_request = request
