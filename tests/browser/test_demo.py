@@ -61,12 +61,13 @@ def folder() -> Iterator[Path]:
 
 @needs_browser
 def test_the_bytes_that_arrive_are_the_file_s(folder: Path) -> None:
-    demo = Demo(folder, "--size-mib", "3")
+    demo = Demo(folder, "--size-mib", "52")
     status, text = demo.finish()
     assert status == 0, text
     sent, received = hashes(text)
     assert sent == received
-    assert "3.0 MiB" in text
+    assert "52.0 MiB" in text
+    assert "Playwright's own set_input_files refuses: 'Cannot transfer files larger than 50Mb" in text
     picture = demo.output / "anchor-uploads-demo.png"
     assert str(picture) in text
     assert size_of_png(picture) == (1120, 760)

@@ -28,6 +28,7 @@ TREE = [
     (2, "RateLimited"),
     (2, "ServerError"),
     (1, "UnexpectedResponse"),
+    (1, "AttachError"),
     (1, "UploadsFailed"),
     (0, "KeyboardInterrupt"),
     (1, "UploadsInterrupted"),

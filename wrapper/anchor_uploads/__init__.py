@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from anchor_uploads.errors import (
     AnchorUploadsError,
+    AttachError,
     AuthenticationFailed,
     BadRequest,
     ConnectionFailed,
@@ -57,6 +58,7 @@ _LAZY = {
 __all__ = [
     "AnchorUploadsError",
     "AsyncUploadClient",
+    "AttachError",
     "AuthenticationFailed",
     "BadRequest",
     "ConnectionFailed",

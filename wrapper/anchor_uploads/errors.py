@@ -14,6 +14,7 @@ AnchorUploadsError
 │   ├── RateLimited                         429
 │   └── ServerError                         500 to 599
 ├── UnexpectedResponse                      an answer that the contract does not know
+├── AttachError                             a page's file input cannot get, or did not get, the right files
 └── UploadsFailed                           files of a batch were not uploaded
 
 KeyboardInterrupt
@@ -25,10 +26,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from anchor_uploads.attachment import AttachedFile, RemoteFile
     from anchor_uploads.batch import UploadReport
 
 __all__ = [
     "AnchorUploadsError",
+    "AttachError",
     "AuthenticationFailed",
     "BadRequest",
     "ConnectionFailed",
@@ -144,6 +147,21 @@ class RateLimited(StatusError):
 
 class ServerError(StatusError):
     """500 to 599: the service failed."""
+
+
+class AttachError(AnchorUploadsError):
+    """A page's file input cannot get the files, or did not get them; nothing false is in it.
+
+    Attributes: `expected` (tuple of `RemoteFile`), `found` (tuple of `AttachedFile`); both are empty unless files were
+    compared.
+    """
+
+    def __init__(
+        self, text: str, *, expected: tuple[RemoteFile, ...] = (), found: tuple[AttachedFile, ...] = ()
+    ) -> None:
+        super().__init__(text)
+        self.expected = expected
+        self.found = found
 
 
 class UploadsFailed(AnchorUploadsError):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
-
-    from anchor_uploads import UploadedFile
 
 # A reserved name (RFC 2606): no request for it can ever leave, and https makes it a place where pages may hash.
 NOWHERE = "https://anchor-uploads-demo.invalid/"
@@ -66,27 +64,16 @@ def open_without_server(page: Page, html: str) -> None:
     page.goto(NOWHERE)
 
 
-def attach(field: Locator, uploaded: UploadedFile) -> None:
-    """Put a file that is already on the browser's machine into a file input, and see that the page has it.
+def refusal(field: Locator, path: Path) -> str | None:
+    """Hand the local file to Playwright's own `set_input_files`; return why it refuses, or None if it does not."""
+    from playwright.sync_api import Error
 
-    Playwright's own `set_input_files` would send the bytes again, and refuses 50 MiB; CDP takes the remote path. It
-    also takes a path where nothing is, and makes a file of 0 bytes of it: hence the look at what the page got.
-    """
-    mark = secrets.token_hex(8)
-    field.evaluate("(input, mark) => input.setAttribute('data-attach', mark)", mark)
-    cdp = field.page.context.new_cdp_session(field.page)
     try:
-        found = cdp.send("Runtime.evaluate", {"expression": f"document.querySelector('[data-attach=\"{mark}\"]')"})
-        target = found["result"]["objectId"]
-        cdp.send("DOM.setFileInputFiles", {"files": [uploaded.path], "objectId": target})
-    finally:
-        cdp.detach()
-    files = field.evaluate("input => Array.from(input.files, file => ({name: file.name, size: file.size}))")
-    if files != [{"name": uploaded.name, "size": uploaded.size}]:
-        raise RuntimeError(
-            f"the file input holds {files}, not {uploaded.name!r} of {uploaded.size} bytes: "
-            f"is {uploaded.path} where the browser sees it?"
-        )
+        field.set_input_files(path)
+    except Error as error:
+        # Its first line names the call, and only then says what is the matter.
+        return error.message.splitlines()[0].rpartition(": ")[2]
+    return None
 
 
 def submit(page: Page) -> Receipt:

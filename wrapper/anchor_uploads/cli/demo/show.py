@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 SCREENSHOT = "anchor-uploads-demo.png"
+PLAYWRIGHT_LIMIT = 50 * MIB
+"""Bytes from which Playwright sends no file to a browser that it has not started itself."""
 
 
 @frozen
@@ -67,7 +69,7 @@ def show(*, live: bool, size_mib: int, output: Path) -> int:
 
         if why_no_page is None:
             screenshot = output / SCREENSHOT
-            received, far_end = _through_the_form(stack, session, uploaded, live=live, screenshot=screenshot)
+            received, far_end = _through_the_form(stack, session, path, uploaded, live=live, screenshot=screenshot)
         else:
             screenshot = None
             with _step("read the stored file back"):
@@ -80,11 +82,12 @@ def show(*, live: bool, size_mib: int, output: Path) -> int:
 
 
 def _through_the_form(
-    stack: ExitStack, session: Session, uploaded: UploadedFile, *, live: bool, screenshot: Path
+    stack: ExitStack, session: Session, path: Path, uploaded: UploadedFile, *, live: bool, screenshot: Path
 ) -> tuple[str, str]:
     """Put the file into the form, submit it; the hash of what arrived, and where that was computed."""
     from anchor_uploads.cli.demo import page as pages
     from anchor_uploads.cli.demo.form_server import FormServer, form_page
+    from anchor_uploads.playwright import attach
 
     if session.cdp_url is None:
         raise RuntimeError("the service did not say where to connect to the session's browser (cdp_url)")
@@ -98,8 +101,12 @@ def _through_the_form(
             pages.open_without_server(page, form_page())
         else:
             page.goto(forms.url)
-    with _step("put the uploaded file into <input type=file>; the page confirms its name and size"):
-        pages.attach(page.locator("input[type=file]"), uploaded)
+    field = page.locator("input[type=file]")
+    if path.stat().st_size >= PLAYWRIGHT_LIMIT:
+        refusal = pages.refusal(field, path)
+        _tell("Playwright's own set_input_files " + (f"refuses: {refusal!r}" if refusal else "takes it, too"))
+    with _step("attach() put the uploaded file into <input type=file>; the page confirms its name and size"):
+        attach(field, uploaded)
     with _step("pressed the form's button; the " + ("page" if live else "web server") + " has hashed the bytes"):
         shown = pages.submit(page)
     with _step("took a picture of the page"):

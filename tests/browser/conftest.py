@@ -1,0 +1,93 @@
+"""What the tests in a browser share: a local Anchor, a session in it, a site with forms, and Playwright both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from anchor_uploads import AsyncUploadClient, Session, UploadClient, UploadedFile
+from anchor_uploads.local import LocalServer, find_browser
+from support.blocking import Blocking
+from support.form_site import FormSite
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[UploadClient]:
+    if find_browser() is None:
+        pytest.skip("no Chrome, Chromium or Edge here; set ANCHOR_UPLOADS_BROWSER to run this")
+    with LocalServer() as anchor, UploadClient(api_key=anchor.api_key, base_url=anchor.base_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def session(client: UploadClient) -> Iterator[Session]:
+    with client.session() as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[FormSite]:
+    with FormSite() as site:
+        yield site
+
+
+class Twin:
+    """Playwright's sync or async API, and the functions of this package that go with it."""
+
+    def __init__(
+        self, name: str, browser: Any, attach: Callable[..., Any], upload_and_attach: Callable[..., Any]
+    ) -> None:
+        self.name = name
+        self.attach = attach
+        self.upload_and_attach = upload_and_attach
+        self.context = browser.contexts[0]
+
+    def choose(self, page: Any, button: str) -> Any:
+        """Click a button, and return the FileChooser that it opens."""
+        if not isinstance(page, Blocking):
+            with page.expect_file_chooser() as chooser:
+                page.click(button)
+            return chooser.value
+
+        async def choose(page: Any) -> Any:
+            async with page.expect_file_chooser() as chooser:
+                await page.click(button)
+            return await chooser.value
+
+        return page.call(choose)(page)
+
+
+@pytest.fixture(scope="module", params=["sync", "async"])
+def twin(request: pytest.FixtureRequest, session: Session) -> Iterator[Twin]:
+    from playwright.async_api import async_playwright
+    from playwright.sync_api import sync_playwright
+
+    from anchor_uploads import playwright as ours
+
+    assert session.cdp_url is not None
+    if request.param == "sync":
+        with sync_playwright() as playwright:
+            browser: Any = playwright.chromium.connect_over_cdp(session.cdp_url)
+            yield Twin(request.param, browser, ours.attach, ours.upload_and_attach)
+            browser.close()
+        return
+    with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(async_playwright()) as started:
+        browser = Blocking(started, portal).chromium.connect_over_cdp(session.cdp_url)
+
+        async def upload_and_attach(client: UploadClient, *arguments: Any, **options: Any) -> UploadedFile:
+            async with AsyncUploadClient.from_settings(client.settings) as twin_client:
+                return await ours.upload_and_attach_async(twin_client, *arguments, **options)
+
+        yield Twin(request.param, browser, browser.call(ours.attach_async), browser.call(upload_and_attach))
+        browser.close()
+
+
+@pytest.fixture
+def page(twin: Twin) -> Iterator[Any]:
+    page = twin.context.new_page()
+    page.set_default_timeout(15_000)
+    yield page
+    page.close()
