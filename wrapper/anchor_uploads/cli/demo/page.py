@@ -33,8 +33,9 @@ def connected_page(cdp_url: str, *, patience: float) -> Iterator[Page]:
     """A page of the browser behind `cdp_url`. patience: seconds that any one step in it may take."""
     from playwright.sync_api import Error, sync_playwright
 
-    # What Ctrl-C cuts off in the midst Playwright would report at length, after the one line that says all.
-    logging.getLogger("playwright").addHandler(logging.NullHandler())
+    # What Ctrl-C cuts off in the midst they would report at length, after the one line that says all.
+    for logger in ("playwright", "asyncio"):
+        logging.getLogger(logger).addHandler(logging.NullHandler())
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     with sync_playwright() as playwright:
         try:
