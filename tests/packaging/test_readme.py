@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anchor_uploads.local import LocalServer
+from anchor_uploads.local import LocalServer, find_browser
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -18,7 +18,10 @@ PYTHON = [code for language, code in BLOCKS if language == "python"]
 def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "report.pdf").write_bytes(b"%PDF-")
     monkeypatch.chdir(tmp_path)
-    with LocalServer(browser=False) as anchor:
+    needs_browser = "cdp_url" in code
+    if needs_browser and find_browser() is None:
+        pytest.skip("no Chrome, Chromium or Edge was found")
+    with LocalServer(browser=needs_browser) as anchor:
         monkeypatch.setenv("ANCHORBROWSER_API_KEY", anchor.api_key)
         monkeypatch.setenv("ANCHORBROWSER_BASE_URL", anchor.base_url)
         exec(compile(code, str(README), "exec"), {"__name__": "readme"})
