@@ -31,20 +31,18 @@ def python_multipart(content_type: str, body: bytes) -> list[Part]:
     message["content-type"] = content_type
     boundary = message.get_boundary()
     assert boundary
-    parts: list[Part] = []
-
-    def on_file(file: Any) -> None:
-        file.file_object.seek(0)
-        content = file.file_object.read()
-        parts.append(
-            Part(file.field_name.decode(), file.file_name.decode(), len(content), hashlib.sha256(content).hexdigest())
-        )
-        file.close()
-
-    parser = FormParser("multipart/form-data", lambda _field: None, on_file, boundary=boundary)
+    files: list[Any] = []
+    parser = FormParser("multipart/form-data", lambda _field: None, files.append, boundary=boundary)
     parser.write(body)
     parser.finalize()
-    return parts
+    return [_part(file) for file in files]
+
+
+def _part(file: Any) -> Part:
+    file.file_object.seek(0)
+    content = file.file_object.read()
+    file.close()
+    return Part(file.field_name.decode(), file.file_name.decode(), len(content), hashlib.sha256(content).hexdigest())
 
 
 _BUSBOY = """

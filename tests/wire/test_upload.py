@@ -306,6 +306,7 @@ def flat(code: object, message: object) -> object:
         (520, b"[]", ServerError, None, None),
         (599, b"[" * 100_000, ServerError, None, None),
         (502, {"error": "upstream"}, ServerError, None, "upstream"),
+        (400, {"error": {"code": 7, "message": "No", "error": "Bad Request"}}, BadRequest, 7, "No"),
     ],
 )
 def test_errors_of_both_envelopes_and_of_none(

@@ -215,7 +215,8 @@ def _error_detail(body: bytes) -> tuple[int | str | None, str | None]:
     """Return code and message of `{error: {code, message}}` or `{error: {error: {…}}}`; None for what is not there."""
     detail = _json(body)
     for _level in range(2):
-        if isinstance(detail, dict) and "error" in detail:
+        # Some servers put a short "error" beside the message, which is the one to tell.
+        if isinstance(detail, dict) and "error" in detail and "message" not in detail:
             detail = detail["error"]
     if isinstance(detail, str):
         return None, detail

@@ -1,0 +1,95 @@
+"""The command behind `scripts/check-live`.
+
+Exit status: 0 nothing contradicts the contract; 1 something does; 2 it could not be checked (usage, key, network).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from contextlib import closing
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from anchor_uploads import InvalidArgument
+from live_check.attaching import attach_in_page
+from live_check.documented import Contract
+from live_check.judging import Finding, Verdict
+from live_check.report import as_json, as_text
+from live_check.run import Attach, Impossible, LiveCheck
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "ANCHORBROWSER_API_KEY"
+
+
+def main(arguments: list[str] | None = None, *, attach: Attach = attach_in_page) -> int:
+    parser = argparse.ArgumentParser(
+        prog="check-live",
+        description="Hold what the service answers against what the contract says. It starts one session, uploads a "
+        f"few files into it and ends it. The key comes from {KEY}.",
+        epilog="Exit status: 0 nothing contradicts the contract; 1 something does; 2 it could not be checked.",
+    )
+    parser.add_argument("--base-url", help="default: ANCHORBROWSER_BASE_URL, then the real service")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the findings there, too")
+    parser.add_argument("--large-mib", metavar="N", type=_size, default=60, help="size of the large file (default: 60)")
+    options = parser.parse_args(arguments)
+    key = os.environ.get(KEY)
+    if not key:
+        print(f"check-live: no API key; set {KEY} in the environment", file=sys.stderr)
+        return 2
+    try:
+        return _check(options, key, attach)
+    except (Impossible, InvalidArgument, OSError) as error:
+        print(_without(key, f"check-live: {error}"), file=sys.stderr)
+        return 2
+
+
+def _check(options: argparse.Namespace, key: str, attach: Attach) -> int:
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        raise Impossible(f"{options.json.parent} is not a directory; make it, or name another file with --json")
+    contract = Contract.read(ROOT / "spec" / "client.yaml")
+    check = LiveCheck(contract, api_key=key, base_url=options.base_url, large_mib=options.large_mib, attach=attach)
+    findings: list[Finding] = []
+    with closing(iter(check)) as coming:
+        for finding in coming:
+            # Before anything is laid out, which may break a key in two.
+            findings.append(_redacted(key, finding))
+            print(f"{finding.verdict.value:12} {finding.name}", file=sys.stderr, flush=True)
+    if options.json is not None:
+        document = json.dumps(as_json(check.base_url, findings), indent=2)
+        options.json.write_text(document + "\n", encoding="utf-8")
+    text = as_text(check.base_url, findings, colour=sys.stdout.isatty())
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    return 1 if any(finding.verdict is Verdict.CONTRADICTS for finding in findings) else 0
+
+
+def _size(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _redacted(key: str, finding: Finding) -> Finding:
+    changes: dict[str, Any] = {"notes": tuple(_without(key, note) for note in finding.notes)}
+    for field in fields(finding):
+        value = getattr(finding, field.name)
+        if isinstance(value, str):
+            changes[field.name] = _without(key, value)
+    return replace(finding, **changes)
+
+
+def _without(key: str, text: str) -> str:
+    """Services echo what they were sent, and URLs carry the key."""
+    for spelling in {key, quote(key, safe=""), quote_plus(key), repr(key)[1:-1]}:
+        text = text.replace(spelling, "…")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

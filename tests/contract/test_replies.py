@@ -1,0 +1,365 @@
+"""Bodies of answers go through three readings of the contract, which have to agree.
+
+The readings: jsonschema on the spec as it stands, the strict models, and the wrapper. "Agree" means, for a body without
+undocumented properties: the first two both take it or both refuse it. The wrapper takes a success if they do (a new
+session also needs an id, which the contract does not require); errors it reads as far as they can be read, and always
+as the same kind of error. Undocumented properties are allowed by JSON Schema, refused by the models (that is how an
+addition is noticed) and passed over by the wrapper.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+import anchor_browser_api_models as models
+from anchor_uploads import (
+    AnchorUploadsError,
+    AuthenticationFailed,
+    BadRequest,
+    FileTooLarge,
+    RateLimited,
+    ServerError,
+    Session,
+    SessionNotFound,
+    StatusError,
+    UnexpectedResponse,
+    UploadedFile,
+    outcome,
+)
+from live_check.documented import Contract, Reply
+from support.json_bodies import ANYTHING, near, valid, with_more
+from support.raw_server import RawServer, answer
+from support.twins import SESSION, Call, both
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED = Contract.read(ROOT / "spec" / "openapi.yaml")
+COMPLETED = Contract.read(ROOT / "spec" / "client.yaml")
+KINDS = {
+    400: BadRequest,
+    401: AuthenticationFailed,
+    402: StatusError,
+    404: SessionNotFound,
+    429: RateLimited,
+    500: ServerError,
+}
+many = settings(max_examples=60, deadline=None, derandomize=True)
+few = settings(
+    max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def read_upload(status: int, body: bytes) -> UploadedFile:
+    facts: dict[str, Any] = {"session_id": SESSION, "name": "a", "size": 1, "content_type": "text/plain"}
+    return outcome.uploaded_file(outcome.Answer(status, {}, body), "upload", **facts, attempts=1, sha256=None)
+
+
+def read_session(status: int, body: bytes) -> Session:
+    return outcome.created_session(outcome.Answer(status, {}, body), "create_session")
+
+
+def read_status(status: int, body: bytes) -> str | None:
+    return outcome.session_status(outcome.Answer(status, {}, body), "get_session")
+
+
+# How the wrapper reads an answer, how it is called over a socket, and what of the body it shows.
+READERS: dict[str, tuple[Callable[[int, bytes], Any], tuple[Any, ...], dict[str, Any], Callable[[Any], Any]]] = {
+    "uploadFile": (
+        read_upload,
+        ("upload_file", SESSION, b"x"),
+        {"filename": "a"},
+        lambda it: {"status": it.status, "message": it.message},
+    ),
+    "createSession": (
+        read_session,
+        ("create_session",),
+        {},
+        lambda it: {"id": it.id, "cdp_url": it.cdp_url, "live_view_url": it.live_view_url},
+    ),
+    "getSession": (read_status, ("get_session", SESSION), {}, lambda it: {"status": it}),
+    "endSession": (read_status, ("end_session", SESSION), {}, lambda it: {}),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One documented answer, in all readings."""
+
+    operation: str
+    reply: Reply
+    model: type[BaseModel]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.reply.status}"
+
+    def taken_by_jsonschema(self, body: Any) -> bool:
+        return not self.reply.problems(body)
+
+    def taken_by_models(self, body: Any) -> bool:
+        try:
+            self.model.model_validate(body)
+        except ValidationError:
+            return False
+        return True
+
+    def read(self, body: bytes) -> Any:
+        return READERS[self.operation][0](self.reply.status, body)
+
+    def needs_more(self, body: Any) -> bool:
+        """Whether the wrapper cannot use a valid body: a session without an id is of no use."""
+        return self.operation == "createSession" and self.reply.status == 200 and not body.get("data", {}).get("id")
+
+
+def documented_cases() -> list[Case]:
+    cases = []
+    for operation in COMPLETED.operations():
+        for status in operation.statuses:
+            named = operation.reply(status)
+            assert named is not None
+            # Where the published document speaks, it is the judge; the overlay only adds names and what it leaves out.
+            published = operation.path in PUBLISHED.document["paths"] and PUBLISHED.operation(
+                operation.method, operation.path
+            ).reply(status)
+            name = named.schema.get("title") or named.schema["$ref"].rpartition("/")[2]
+            cases.append(Case(str(operation.description["operationId"]), published or named, getattr(models, name)))
+    return cases
+
+
+CASES = documented_cases()
+every = pytest.mark.parametrize("case", CASES, ids=str)
+successes = pytest.mark.parametrize("case", [case for case in CASES if case.reply.status == 200], ids=str)
+failures = pytest.mark.parametrize("case", [case for case in CASES if case.reply.status != 200], ids=str)
+
+
+def bodies(case: Case) -> st.SearchStrategy[Any]:
+    contract = case.reply.operation.contract
+    return valid(contract, case.reply.schema) | near(contract, case.reply.schema)
+
+
+def attempted(call: Callable[[], Any]) -> Any:
+    """What a call returns, or the error of this package that it raises."""
+    try:
+        return call()
+    except AnchorUploadsError as error:
+        return error
+
+
+def encoded(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+def detail(body: Any) -> dict[str, Any]:
+    """Code and message of a valid error in either envelope."""
+    inner = body.get("error", {})
+    inner = inner.get("error", {}) if "error" in inner else inner
+    return {"code": inner.get("code"), "message": inner.get("message")}
+
+
+def test_every_operation_of_the_contract_is_read() -> None:
+    assert {case.operation for case in CASES} == set(READERS)
+    assert {case.reply.status for case in CASES} - {200} == set(KINDS)
+    assert sum(case.reply.operation.contract is PUBLISHED for case in CASES) == 4
+
+
+@successes
+def test_the_three_readings_of_a_success_agree(case: Case) -> None:
+    seen = {True: 0, False: 0}
+
+    @many
+    @given(body=bodies(case))
+    @example(body={})
+    @example(body={"data": {}})
+    @example(body={"data": None})
+    @example(body=None)
+    @example(body=[])
+    def agree(body: Any) -> None:
+        taken = case.taken_by_jsonschema(body)
+        seen[taken] += 1
+        assert case.taken_by_models(body) == taken
+        if taken and not case.needs_more(body):
+            shown = READERS[case.operation][3](case.read(encoded(body)))
+            data = body.get("data", {})
+            assert shown == {name: data.get(name) for name in shown}
+        else:
+            with pytest.raises(UnexpectedResponse):
+                case.read(encoded(body))
+
+    agree()
+    assert min(seen.values()) >= 10, f"too few of one kind to mean anything: {seen}"
+
+
+@failures
+def test_the_readings_of_an_error_agree_and_its_kind_is_certain(case: Case) -> None:
+    seen = {True: 0, False: 0}
+
+    @many
+    @given(body=bodies(case))
+    @example(body={})
+    @example(body={"error": {}})
+    @example(body={"error": {"error": {}}})
+    @example(body={"error": None})
+    @example(body={"error": {"code": True, "message": 7}})
+    @example(body="error")
+    def agree(body: Any) -> None:
+        if not (isinstance(body, dict) and undocumented(case, body)):
+            taken = case.taken_by_jsonschema(body)
+            seen[taken] += 1
+            assert case.taken_by_models(body) == taken
+        else:
+            taken = False
+        with pytest.raises(StatusError) as caught:
+            case.read(encoded(body))
+        error = caught.value
+        assert type(error) is KINDS[case.reply.status]
+        assert error.status_code == case.reply.status
+        assert error.body == encoded(body)
+        assert isinstance(error.code, (int, str, type(None)))
+        assert not isinstance(error.code, bool)
+        assert isinstance(error.message, (str, type(None)))
+        if taken:
+            assert {"code": error.code, "message": error.message} == detail(body)
+
+    agree()
+    assert min(seen.values()) >= 10, f"too few of one kind to mean anything: {seen}"
+
+
+def undocumented(case: Case, body: Any) -> bool:
+    """Whether a body has a property that its schema does not name."""
+
+    def has_more(schema: Any, value: Any) -> bool:
+        schema = case.reply.operation.contract.resolve(schema)
+        properties = schema.get("properties", {})
+        return isinstance(value, dict) and any(
+            name not in properties or has_more(properties[name], inner) for name, inner in value.items()
+        )
+
+    return has_more(case.reply.schema, body)
+
+
+# The names of the other envelope are left out: the wrapper understands either, whatever the operation.
+NAMES = st.text(max_size=8).filter(lambda name: name not in ("error", "code", "message")) | st.sampled_from(
+    ["data", "additional_properties", "__class__", "self", "id", "status"]
+)
+
+
+@every
+def test_what_is_not_documented_is_noticed_by_the_models_and_passed_over_by_the_wrapper(case: Case) -> None:
+    contract = case.reply.operation.contract
+
+    @many
+    @given(pair=with_more(contract, case.reply.schema, NAMES))
+    def passed_over(pair: tuple[Any, Any]) -> None:
+        body, more = pair
+        assert case.taken_by_jsonschema(more)
+        assert case.taken_by_models(more) == (more == body)
+        if case.reply.status == 200 and not case.needs_more(body):
+            assert case.read(encoded(more)) == case.read(encoded(body))
+        elif case.reply.status != 200:
+            with pytest.raises(KINDS[case.reply.status]) as caught:
+                case.read(encoded(more))
+            assert {"code": caught.value.code, "message": caught.value.message} == detail(body)
+
+    passed_over()
+
+
+@failures
+def test_either_envelope_is_understood_with_any_error(case: Case) -> None:
+    for body in ({"error": {"code": 7, "message": "why"}}, {"error": {"error": {"code": 7, "message": "why"}}}):
+        with pytest.raises(KINDS[case.reply.status]) as caught:
+            case.read(encoded(body))
+        assert (caught.value.code, caught.value.message) == (7, "why")
+
+
+def test_a_whole_number_with_a_point_is_where_the_two_judges_part() -> None:
+    case = next(case for case in CASES if case.operation == "uploadFile" and case.reply.status == 400)
+    body = {"error": {"code": 400.0, "message": "why"}}
+
+    assert case.taken_by_jsonschema(body)
+    assert not case.taken_by_models(body)
+    with pytest.raises(BadRequest) as caught:
+        case.read(b'{"error": {"code": 400.0, "message": "why"}}')
+    assert (caught.value.code, caught.value.message) == (None, "why")
+
+
+# Not JSON, or JSON that some readers choke on.
+MALFORMED = {
+    "nothing": b"",
+    "a web page": b"<html>502</html>",
+    "cut short": b'{"data": {"status": "succ',
+    "two values": b"{}{}",
+    "not UTF-8": b'{"data": {"status": "\xff"}}',
+    "UTF-16": '{"data": []}'.encode("utf-16"),
+    "a byte order mark": b'\xef\xbb\xbf{"data": []}',
+    "too deep": b"[" * 60_000,
+    "too deep inside": b'{"data": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+    "a huge number": b'{"error": {"code": ' + b"9" * 9_000 + b"}}",
+    "not a number": b'{"data": NaN, "error": {"code": NaN}}',
+    "infinite and long": b'{"data": Infinity, "error": {"code": -Infinity, "message": "' + b"x" * 60_000 + b'"}}',
+    "half a character": b'{"data": {"status": 1}, "error": {"message": "\\ud800"}}',
+    "names twice": b'{"data": {}, "data": 1, "error": {"code": 1}, "error": []}',
+    "a null byte": b"\0",
+}
+
+
+@every
+@pytest.mark.parametrize("malformed", MALFORMED)
+def test_no_malformed_body_makes_the_wrapper_raise_an_error_of_others(case: Case, malformed: str) -> None:
+    expected = UnexpectedResponse if case.reply.status == 200 else KINDS[case.reply.status]
+    with pytest.raises(expected) as caught:
+        case.read(MALFORMED[malformed])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [100, 900, 990, 1000, 1100, 2500])
+def test_depth_alone_is_no_reason_to_fail_in_another_way(depth: int) -> None:
+    body = b'{"data": {"status": "success", "more": ' + b"[" * depth + b"]" * depth + b"}}"
+    result = attempted(lambda: read_upload(200, body))
+    assert isinstance(result, (UploadedFile, UnexpectedResponse))
+
+
+@pytest.mark.parametrize("operation", READERS)
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(status=st.integers(200, 599), body=st.binary(max_size=60) | ANYTHING.map(encoded))
+def test_no_answer_at_all_makes_the_wrapper_raise_an_error_of_others(operation: str, status: int, body: bytes) -> None:
+    result = attempted(lambda: READERS[operation][0](status, body))
+    if status >= 400:
+        assert isinstance(result, StatusError)
+    else:
+        assert status == 200 or isinstance(result, UnexpectedResponse)
+
+
+@pytest.mark.parametrize("message", ["File too large", "the file is too big", "over the size limit"])
+def test_a_400_tells_by_its_message_alone_that_the_file_is_too_large(message: str) -> None:
+    with pytest.raises(FileTooLarge):
+        read_upload(400, encoded({"error": {"code": 400, "message": message}}))
+
+
+@both
+@every
+def test_over_a_socket_the_wrapper_reads_the_same(call: Call, case: Case, raw_server: RawServer) -> None:
+    _read, arguments, options, show = READERS[case.operation]
+
+    @few
+    @given(content=bodies(case).map(encoded) | st.sampled_from(sorted(MALFORMED.values())))
+    def the_same(content: bytes) -> None:
+        raw_server.script = [answer(case.reply.status, content, {"Content-Type": "application/json"})]
+        expected = attempted(lambda: case.read(content))
+        received = attempted(lambda: call(raw_server.base_url, *arguments, client={"max_retries": 0}, **options))
+
+        assert type(received) is type(expected)
+        if isinstance(expected, AnchorUploadsError):
+            assert [getattr(received, name, None) for name in ("status_code", "code", "message", "body")] == [
+                getattr(expected, name, None) for name in ("status_code", "code", "message", "body")
+            ]
+        else:
+            assert show(received) == show(expected)
+
+    the_same()
