@@ -6,16 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from openapi_spec_validator import OpenAPIV31SpecValidator
-
-from spec_pipeline import mintlify, overlay, yaml_documents
+from spec_pipeline import operations, overlay, yaml_documents
+from spec_pipeline.contract import vendored
 from spec_pipeline.errors import SpecError
 from spec_pipeline.generators import CLIENT_PACKAGE, MODELS_PACKAGE, Generators
+from spec_pipeline.plain import without_what_form_a_loses
 from spec_pipeline.source import Source
+from spec_pipeline.validation import validate
 
 # What is derived (a file or a directory, relative to the repository) and from what, for people to read.
 DERIVED = {
-    "spec/openapi.yaml": "spec/openapi-mintlify.yaml, converted to plain OpenAPI 3.1",
+    "spec/openapi.yaml": "what spec/SOURCE.toml names, converted to plain OpenAPI 3.1",
     "spec/client.yaml": "spec/openapi.yaml with spec/overlay.yaml applied",
     f"generated/{CLIENT_PACKAGE}": "spec/client.yaml, spec/generator.yml and spec/templates, by openapi-python-client",
     f"generated/{MODELS_PACKAGE}": "spec/client.yaml, by datamodel-code-generator",
@@ -39,8 +40,7 @@ def build(root: Path, output: Path, generators: Generators, *, report: Callable[
 
     report("spec/openapi.yaml + spec/overlay.yaml -> spec/client.yaml")
     names = yaml_documents.load((spec / "overlay.yaml").read_text("utf-8"), name="spec/overlay.yaml")
-    client_document = overlay.apply(contract, names)
-    validate(client_document, name="spec/client.yaml")
+    client_document = client_openapi(contract, names)
     _write(client_document, output / "spec" / "client.yaml", made_from="spec/openapi.yaml and spec/overlay.yaml")
 
     client_file = output / "spec" / "client.yaml"
@@ -56,21 +56,28 @@ def build(root: Path, output: Path, generators: Generators, *, report: Callable[
 
 
 def plain_openapi(source: Source, spec: Path) -> dict[str, Any]:
-    """Return the contract that `source` publishes as a valid OpenAPI 3.1 document."""
-    document = yaml_documents.load((spec / source.file).read_text("utf-8"), name=f"spec/{source.file}")
-    contract = mintlify.to_openapi(document)
+    """Return what `source` publishes of the operations we generate as a valid OpenAPI 3.1 document."""
+    wanted = operations.generated(spec)
+    contract = vendored(source, spec, wanted).document
+    operations.refuse_missing(contract, wanted, f"spec/{source.file}")
+    contract = without_what_form_a_loses(contract)
     validate(contract, name="spec/openapi.yaml")
     return contract
 
 
-def validate(document: dict[str, Any], *, name: str) -> None:
-    """Raise `SpecError` with every finding unless `document` is valid OpenAPI 3.1."""
-    findings = [
-        f"/{'/'.join(str(step) for step in error.absolute_path)}: {error.message}"
-        for error in OpenAPIV31SpecValidator(document).iter_errors()
-    ]
-    if findings:
-        raise SpecError("it is not a valid OpenAPI 3.1 document:\n" + "\n".join(findings), place=name)
+def client_openapi(contract: dict[str, Any], names: object) -> dict[str, Any]:
+    """Return `contract` with the overlay `names` applied: a valid OpenAPI 3.1 document for the generators."""
+    twice = [operations.shown(item) for item in operations.added_by(names) if item in operations.published(contract)]
+    if twice:
+        # Merged, they would be neither the published operation nor ours, and hold each parameter twice.
+        raise SpecError(
+            f"{', '.join(twice)}: the overlay adds what spec/{operations.FILE} takes from the published spec. Remove "
+            "it from either: here the overlay's small version, or there the published one",
+            place="spec/overlay.yaml",
+        )
+    document = overlay.apply(contract, names)
+    validate(document, name="spec/client.yaml")
+    return document
 
 
 def _write(document: dict[str, Any], path: Path, *, made_from: str) -> None:

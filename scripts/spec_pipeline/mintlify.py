@@ -41,13 +41,13 @@ from spec_pipeline.checked import (
 )
 from spec_pipeline.errors import SpecError
 from spec_pipeline.mintlify_schema import Schemas
+from spec_pipeline.spelling import METHODS
 
 __all__ = ["to_openapi"]
 
 _TITLE = "AnchorBrowser API"
 _VERSION = "1.0.0"
 
-_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _STATUS = re.compile(r"[1-5](\d\d|XX)|default")
 _MEDIA_TYPE = re.compile(r"[\w.+*-]+/[\w.+*-]+")
 _PLACEHOLDER = "_mintlify/placeholder"
@@ -96,8 +96,8 @@ def _endpoint(value: object, place: str, schemas: Schemas) -> tuple[list[Node], 
     if not path.startswith("/"):
         raise SpecError(f"a path starts with a slash: {path!r}", at["path"])
     method = string(node["method"], at["method"])
-    if method not in _METHODS:
-        raise SpecError(f"unknown method {method!r}: OpenAPI has {', '.join(_METHODS)}", at["method"])
+    if method not in METHODS:
+        raise SpecError(f"unknown method {method!r}: OpenAPI has {', '.join(METHODS)}", at["method"])
     servers = [
         _server(server, place_of(at["servers"], index))
         for index, server in enumerate(sequence(node["servers"], at["servers"]))

@@ -25,6 +25,7 @@ from spec_pipeline.checked import (
 )
 from spec_pipeline.errors import SpecError
 from spec_pipeline.schema_keywords import PLAIN_KEYWORDS, distinct_strings
+from spec_pipeline.spelling import nullable
 
 __all__ = ["Schemas"]
 
@@ -137,7 +138,7 @@ class Schemas:
         if isinstance(required := schema.get("required"), list):
             _check_required(required, place_of(place, "required"), node, inherited)
         at = place_of(place, "nullable")
-        return _nullable(schema, at) if boolean(node.get("nullable", False), at) else schema
+        return nullable(schema, at) if boolean(node.get("nullable", False), at) else schema
 
     def _child(self, value: object, place: str, wrapped: bool) -> Schema:
         if wrapped and isinstance(value, dict) and list(value) == ["allOf"]:
@@ -230,20 +231,3 @@ def _check_required(required: list[str], place: str, node: Schema, inherited: _N
     for name in required:
         if name not in inherited | _own_names(node):
             raise SpecError(f"{name!r} is required, but there is no such property", place)
-
-
-def _nullable(schema: Schema, place: str) -> Schema:
-    if any(key in schema for key in (*_COMBINERS, "not")):
-        raise SpecError("nullable beside a combination: OpenAPI 3.0 leaves open what it allows", place)
-    if "$ref" in schema:
-        reference = {"$ref": schema["$ref"]}
-        rest = {key: item for key, item in schema.items() if key != "$ref"}
-        return {"anyOf": [reference, {"type": "null"}], **rest}
-    if "type" not in schema:
-        raise SpecError("nullable without a type has no effect in OpenAPI 3.0: what is meant?", place)
-    kind, words = schema["type"], schema.get("enum")
-    kinds = kind if isinstance(kind, list) else [kind]
-    schema["type"] = kinds if "null" in kinds else [*kinds, "null"]
-    if isinstance(words, list) and None not in words:
-        schema["enum"] = [*words, None]
-    return schema

@@ -14,6 +14,7 @@ from typing import Any
 
 from spec_pipeline import yaml_documents
 from spec_pipeline.errors import SpecError
+from spec_pipeline.spelling import METHODS
 
 __all__ = ["Fence", "Form", "Page", "detect_form", "read_page"]
 
@@ -145,18 +146,11 @@ def _form(fence: Fence, body: Form, place: str) -> Form:
     )
 
 
-_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-
-
 def _operation(form: Form, paths: dict[str, Any]) -> tuple[str, str]:
     if form is Form.A:
         return paths["method"], paths["path"]
     operations = [
-        (method, path)
-        for path, item in paths.items()
-        if isinstance(item, dict)
-        for method in item
-        if method in _METHODS
+        (method, path) for path, item in paths.items() if isinstance(item, dict) for method in item if method in METHODS
     ]
     if len(operations) != 1:
         raise SpecError(f"a page documents one operation, this has {len(operations)}", "/paths")

@@ -24,7 +24,7 @@ from ruamel.yaml.tag import Tag
 
 from spec_pipeline.errors import SpecError
 
-__all__ = ["dump", "load"]
+__all__ = ["dump", "load", "load_all"]
 
 # A few nested aliases are enough to spell a document that no machine can hold, and a few thousand
 # brackets one that Python cannot descend into. The largest published document has about 10 000
@@ -52,7 +52,12 @@ def load(text: str, *, name: str, first_line: int = 1) -> object:
             not a string, a tag, a merge key, an alias to nothing or to what surrounds it, a number
             JSON cannot hold, or is unreasonably deep or large. Its place is ``<name> line <n>``.
     """
-    return _Reader(text, name, first_line).document()
+    return _Reader(text, name, first_line).documents(single=True)[0]
+
+
+def load_all(text: str, *, name: str) -> list[object]:
+    """Read a stream of YAML documents, each as `load` does."""
+    return _Reader(text, name, first_line=1).documents(single=False)
 
 
 class _Reader:
@@ -64,20 +69,23 @@ class _Reader:
         self._nodes = 0
         self._depth = 0
 
-    def document(self) -> object:
+    def documents(self, *, single: bool) -> list[object]:
+        values: list[object] = []
         try:
             self._next()  # the start of the stream
             start = self._next()
             if not isinstance(start, ev.DocumentStartEvent):
                 raise self._error(start, "there is no YAML document here")
-            if start.version not in (None, (1, 2)):
-                raise self._error(start, "only YAML 1.2 is read here: drop the %YAML directive")
-            value = self._value(self._next())
-            self._next()  # the end of the document
-            rest = self._next()
-            if isinstance(rest, ev.DocumentStartEvent):
-                raise self._error(rest, "a second document starts here: keep one in each file")
-            return value
+            while isinstance(start, ev.DocumentStartEvent):
+                if values and single:
+                    raise self._error(start, "a second document starts here: keep one in each file")
+                if start.version not in (None, (1, 2)):
+                    raise self._error(start, "only YAML 1.2 is read here: drop the %YAML directive")
+                self._anchors.clear()
+                values.append(self._value(self._next()))
+                self._next()  # the end of the document
+                start = self._next()
+            return values
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line if mark is not None else 0
