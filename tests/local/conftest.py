@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -101,6 +102,16 @@ def anchor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anchor]:
         yield anchor
 
 
+@pytest.fixture(scope="module")
+def with_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anchor]:
+    """A server with browsers, for all tests of a module."""
+    if find_browser() is None:
+        pytest.skip("no Chrome, Chromium or Edge here; set ANCHOR_UPLOADS_BROWSER to run this")
+    directory = tmp_path_factory.mktemp("anchor")
+    with running(LocalServer(api_key=KEY, directory=directory), directory) as anchor:
+        yield anchor
+
+
 @pytest.fixture
 def session_id(anchor: Anchor) -> Iterator[str]:
     session_id = anchor.new_session()
@@ -115,6 +126,13 @@ def browser() -> Path:
     if found is None:
         pytest.skip("no Chrome, Chromium or Edge here; set ANCHOR_UPLOADS_BROWSER to run this")
     return found
+
+
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """A short path, because Chromium's socket in it has to fit into 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="aul") as directory:
+        yield Path(directory).resolve()
 
 
 @pytest.fixture

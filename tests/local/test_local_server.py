@@ -38,13 +38,6 @@ def no_threads() -> bool:
     return not any("anchor" in name or "AnyIO" in name or "waitpid" in name for name in names)
 
 
-@pytest.fixture
-def short_tmp() -> Iterator[Path]:
-    """A short path, because Chromium's socket in it has to fit into 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="aul") as directory:
-        yield Path(directory).resolve()
-
-
 @contextmanager
 def serving(tmp: Path, arguments: str = "") -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """`serve()` in a process whose temporary directory is `tmp`, and a client of it."""
@@ -137,7 +130,7 @@ def test_a_signal_ends_serve_during_an_upload(short_tmp: Path, wait_until: WaitU
         session_id = client.post("/v1/sessions").json()["data"]["id"]
         url = client.base_url
         head = (
-            f"POST /v1/sessions/{session_id}/uploads HTTP/1.1\r\nhost: x\r\n"
+            f"POST /v1/sessions/{session_id}/uploads HTTP/1.1\r\nhost: localhost\r\n"
             f"anchor-api-key: {client.headers['anchor-api-key']}\r\n"
             "content-type: multipart/form-data; boundary=b\r\ncontent-length: 90000000\r\n\r\n"
             '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
@@ -246,7 +239,7 @@ def test_a_taken_port_is_said_at_once() -> None:
 def test_an_unusable_address_or_directory_is_said_at_once(tmp_path: Path) -> None:
     with (
         pytest.raises(OSError, match=r"cannot listen on port 0 of 203\.0\.113\.1"),
-        LocalServer("203.0.113.1", browser=False),
+        LocalServer("203.0.113.1", browser=False, allow_remote=True),
     ):
         pass
     file = tmp_path / "file"
@@ -292,7 +285,7 @@ def test_ipv6() -> None:
 
 
 def test_a_wildcard_address_has_a_url_that_works() -> None:
-    with LocalServer("0.0.0.0", browser=False) as server:
+    with LocalServer("0.0.0.0", browser=False, allow_remote=True) as server:
         assert httpx.get(server.base_url, trust_env=False).status_code == 404
 
 

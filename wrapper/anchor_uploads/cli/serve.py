@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from anchor_uploads import InvalidArgument
 from anchor_uploads.cli._shared import Commands
 
 
@@ -18,6 +19,17 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--no-browser", action="store_true", help="sessions without Chromium: uploads only")
     parser.add_argument("--max-upload-bytes", type=int, metavar="N", help="refuse larger files (default: no limit)")
+    parser.add_argument(
+        "--max-sessions",
+        type=int,
+        metavar="N",
+        help="how many sessions may run at once; one more is answered with 429 (default: 16)",
+    )
+    parser.add_argument(
+        "--allow-remote",
+        action="store_true",
+        help="let --host be an address that other machines reach, and answer to any host name",
+    )
     parser.add_argument(
         "--api-key",
         metavar="KEY",
@@ -34,10 +46,15 @@ def run(options: argparse.Namespace) -> int:
         raise RuntimeError(
             f'the local Anchor needs the package {missing.name!r}; run: pip install "anchor-uploads[local]"'
         ) from None
-    return serve(
-        options.host,
-        options.port,
-        browser=not options.no_browser,
-        api_key=options.api_key,
-        max_upload_bytes=options.max_upload_bytes,
-    )
+    try:
+        return serve(
+            options.host,
+            options.port,
+            browser=not options.no_browser,
+            api_key=options.api_key,
+            max_upload_bytes=options.max_upload_bytes,
+            max_sessions=options.max_sessions,
+            allow_remote=options.allow_remote,
+        )
+    except ValueError as wrong:
+        raise InvalidArgument(str(wrong)) from None

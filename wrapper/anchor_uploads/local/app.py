@@ -6,61 +6,71 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypedDict
 
-from anyio import to_thread
 from pydantic import AnyUrl, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from anchor_browser_api_models import SessionRequest, SessionSettings
+from anchor_browser_api_models import SessionRequest, SessionSettings, SessionTimeout
 from anchor_uploads.local import replies
+from anchor_uploads.local.cdp_proxy import Gate, cdp_url, parameters
 from anchor_uploads.local.chromium import BrowserFailed
+from anchor_uploads.local.control import control_routes
 from anchor_uploads.local.early_answers import EarlyAnswers
-from anchor_uploads.local.live_view import live_view_page
-from anchor_uploads.local.sessions import Session, SessionEnded, Sessions
+from anchor_uploads.local.faults import Faults, InjectFaults
+from anchor_uploads.local.hosts import CheckHost, Hosts
+from anchor_uploads.local.live_view import live_view_routes
+from anchor_uploads.local.sessions import Session, SessionEnded, Sessions, TooManySessions
 from anchor_uploads.local.uploads import UploadNotStored, UploadRejected, receive_upload
 
 __all__ = ["create_app"]
 
 _MAX_JSON_BYTES = 1024 * 1024
+_MAX_MINUTES = 60 * 24 * 365 * 100
 
 
-def create_app(sessions: Sessions, *, base_url: str, api_key: str, max_upload_bytes: int | None) -> Starlette:
+def create_app(
+    sessions: Sessions, *, hosts: Hosts, api_key: str, max_upload_bytes: int | None, faults: Faults
+) -> Starlette:
     """The ASGI application. Its lifespan's end ends all `sessions`.
 
-    `base_url` is where clients reach it, without a slash at the end; `api_key` is the one key it
-    accepts; `max_upload_bytes` is the largest file it takes (None: any).
+    `hosts` are the names it answers to; `api_key` is the one key it accepts; `max_upload_bytes` is the largest file it
+    takes (None: any).
     """
 
+    def stopping() -> bool:
+        return sessions.closing
+
+    gate = Gate(sessions, api_key=api_key, hosts=hosts)
+
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         try:
-            yield
+            yield {"gate": gate}
         finally:
             await sessions.close_all()
 
-    def cdp_url(session: Session) -> str:
-        if session.browser is not None:
-            return session.browser.devtools_url
-        return f"ws{base_url.removeprefix('http')}?apiKey={api_key}&sessionId={session.id}"
-
     async def create_session(request: Request) -> Response:
         try:
-            url = _initial_url(await _json_body(request))
+            wanted = _wanted(await _json_body(request))
         except _BadBody as bad:
             return replies.error(400, str(bad))
         try:
-            session = await sessions.create(url=url)
+            session = await sessions.create(**wanted)
+        except TooManySessions as full:
+            return replies.error(429, str(full), {"retry-after": "1"})
         except (BrowserFailed, OSError, SessionEnded) as problem:
             return replies.error(500, f"the session could not be started: {problem}")
+        base_url = _base_url(request)
         return replies.session_started(
             session.id,
-            cdp_url=cdp_url(session),
+            cdp_url=cdp_url(base_url, api_key, session.id),
             live_view_url=f"{base_url}/live/{session.id}",
         )
 
@@ -69,14 +79,16 @@ def create_app(sessions: Sessions, *, base_url: str, api_key: str, max_upload_by
         return await (end_session if request.method == "DELETE" else get_session)(request)
 
     async def get_session(request: Request) -> Response:
-        if sessions.get(_session_id(request)) is None:
-            return replies.error(404, _no_session(request))
+        session = sessions.get(_session_id(request))
+        if session is None:
+            return replies.error(404, sessions.why_not(_session_id(request)))
+        session.touch()
         return replies.session_status("running")
 
     async def end_session(request: Request) -> Response:
         try:
             if not await sessions.end(_session_id(request)):
-                return replies.error(404, _no_session(request))
+                return replies.error(404, sessions.why_not(_session_id(request)))
         except (BrowserFailed, OSError) as problem:
             return replies.error(500, f"the session ended, but not cleanly: {problem}")
         return replies.session_status("success")
@@ -84,12 +96,12 @@ def create_app(sessions: Sessions, *, base_url: str, api_key: str, max_upload_by
     async def upload_file(request: Request) -> Response:
         session = sessions.get(_session_id(request))
         if session is None:
-            return replies.upload_session_not_found(_no_session(request))
+            return replies.upload_session_not_found(sessions.why_not(_session_id(request)))
         length = request.headers.get("content-length", "")
         try:
             with session.work():
                 path = await receive_upload(
-                    request.stream(),
+                    _touching(session, request),
                     content_type=request.headers.get("content-type", ""),
                     content_length=int(length) if length.isdecimal() else None,
                     directory=session.uploads,
@@ -106,22 +118,33 @@ def create_app(sessions: Sessions, *, base_url: str, api_key: str, max_upload_by
             return replies.upload_refused("the connection broke off")
         return replies.uploaded(f"File saved at {path}")
 
-    async def live_view(request: Request) -> Response:
-        session = sessions.get(_session_id(request))
+    async def json_version(request: Request) -> Response:
+        # CDP clients that are given an http:// address look here for that of the WebSocket.
+        if not gate.may_pass(request.url.query, request.headers.get("anchor-api-key")):
+            return replies.error(
+                401, "the API key is missing or not the one of this server: pass ?apiKey=…&sessionId=…"
+            )
+        session = sessions.get(parameters(request.url.query).get("sessionId", ""))
         if session is None:
-            return replies.error(404, _no_session(request))
-        return HTMLResponse(await to_thread.run_sync(live_view_page, session))
+            return replies.error(404, sessions.why_not(parameters(request.url.query).get("sessionId", "")))
+        session.touch()
+        return JSONResponse({"webSocketDebuggerUrl": cdp_url(_base_url(request), api_key, session.id)})
 
     return Starlette(
         routes=[
             Route("/v1/sessions", create_session, methods=["POST"]),
             Route("/v1/sessions/{session_id}", get_or_end_session, methods=["GET", "DELETE"]),
             Route("/v1/sessions/{session_id}/uploads", upload_file, methods=["POST"]),
-            Route("/live/{session_id}", live_view, methods=["GET"]),
+            Route("/json/version", json_version, methods=["GET"]),
+            Route("/json/version/", json_version, methods=["GET"]),
+            *control_routes(sessions, faults),
+            *live_view_routes(sessions),
         ],
         middleware=[
-            Middleware(EarlyAnswers, stopping=lambda: sessions.closing),
+            Middleware(EarlyAnswers, stopping=stopping),
+            Middleware(CheckHost, hosts=hosts),
             Middleware(_RequireKey, key=api_key),
+            Middleware(InjectFaults, faults=faults, stopping=stopping),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _server_error},
         lifespan=lifespan,
@@ -129,7 +152,7 @@ def create_app(sessions: Sessions, *, base_url: str, api_key: str, max_upload_by
 
 
 class _RequireKey:
-    """Lets requests below /v1 through if they carry the API key, whatever path they ask for."""
+    """Lets requests below /v1 and /local through if they carry the API key, whatever path they ask for."""
 
     def __init__(self, app: ASGIApp, *, key: str) -> None:
         self._app = app
@@ -137,7 +160,7 @@ class _RequireKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._app
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        if scope["type"] == "http" and scope["path"].startswith(("/v1/", "/local/")):
             given: bytes | None = dict(scope["headers"]).get(b"anchor-api-key")
             if given is None:
                 answer = replies.error(401, "the anchor-api-key header is missing")
@@ -156,7 +179,8 @@ async def _json_body(request: Request) -> object:
         body += chunk
         if len(body) > _MAX_JSON_BYTES:
             raise _BadBody(f"the body is longer than {_MAX_JSON_BYTES} bytes")
-    if not body.strip():
+    # What JSON calls white space; Python's own idea of it is wider.
+    if not body.strip(b" \t\r\n"):
         return {}
     try:
         return json.loads(body)
@@ -164,10 +188,16 @@ async def _json_body(request: Request) -> object:
         raise _BadBody(f"the body is not valid JSON: {error}") from error
 
 
-def _initial_url(body: object) -> str | None:
+class _Wanted(TypedDict, total=False):
+    url: str
+    max_duration: float
+    idle_timeout: float
+
+
+def _wanted(body: object) -> _Wanted:
     try:
         # The service takes many more settings than the contract lists.
-        wanted = SessionRequest.model_validate(body, extra="ignore")
+        request = SessionRequest.model_validate(body, extra="ignore")
     except ValidationError as invalid:
         # Without the values: they may hold a proxy's password.
         problems = [
@@ -175,19 +205,36 @@ def _initial_url(body: object) -> str | None:
             for problem in invalid.errors(include_input=False, include_url=False)
         ]
         raise _BadBody("; ".join(problems)) from None
-    if not isinstance(wanted.session, SessionSettings):
-        return None
-    if not isinstance(wanted.session.initial_url, AnyUrl):
-        return None
-    return str(wanted.session.initial_url)
+    wanted: _Wanted = {}
+    settings = request.session
+    if not isinstance(settings, SessionSettings):
+        return wanted
+    if isinstance(settings.initial_url, AnyUrl):
+        wanted["url"] = str(settings.initial_url)
+    if isinstance(settings.timeout, SessionTimeout):
+        wanted["max_duration"] = _minutes(settings.timeout.max_duration)
+        wanted["idle_timeout"] = _minutes(settings.timeout.idle_timeout)
+    return wanted
+
+
+def _minutes(value: object) -> float:
+    # JSON has integers of any length, floats do not take them all.
+    return float(min(max(value, 0), _MAX_MINUTES)) if isinstance(value, int) else 0.0
 
 
 def _session_id(request: Request) -> str:
     return str(request.path_params["session_id"])
 
 
-def _no_session(request: Request) -> str:
-    return f"no session {_session_id(request)!r} runs here; create one with POST /v1/sessions"
+def _base_url(request: Request) -> str:
+    # The name that the client uses is the one that works for it.
+    return f"http://{request.headers['host']}"
+
+
+async def _touching(session: Session, request: Request) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        session.touch()
+        yield chunk
 
 
 async def _http_error(request: Request, problem: Exception) -> Response:

@@ -17,7 +17,7 @@ from anyio import CancelScope, to_thread
 
 from anchor_uploads.local.removal import remove_tree
 
-__all__ = ["NO_SANDBOX_VARIABLE", "BrowserFailed", "BrowserProcess"]
+__all__ = ["NO_SANDBOX_VARIABLE", "BrowserFailed", "BrowserProcess", "remove_browser"]
 
 NO_SANDBOX_VARIABLE = "ANCHOR_UPLOADS_NO_SANDBOX"
 
@@ -118,6 +118,13 @@ class BrowserProcess:
             raise
         return browser
 
+    async def died(self) -> str:
+        """Wait until the main process has ended, and tell how; the words go on after "its browser "."""
+        code = await self._process.wait()
+        if code < 0:
+            return f"was killed by signal {-code}"
+        return "was closed by a client" if code == 0 else f"ended with exit code {code}"
+
     async def stop(self) -> None:
         """End the whole process tree and remove the profile. Safe to call again.
 
@@ -128,10 +135,7 @@ class BrowserProcess:
             await self._process.wait()
             # A browser stopped while starting has not been asked yet; one that a client closed
             # can no longer be asked.
-            beside = self._beside or _singleton_directory(self._profile)
-            await to_thread.run_sync(remove_tree, self._profile)
-            if beside is not None:
-                await to_thread.run_sync(remove_tree, beside)
+            await to_thread.run_sync(_remove_files, self._profile, self._beside)
 
     async def _wait_until_ready(self, executable: Path, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -145,6 +149,23 @@ class BrowserProcess:
             await asyncio.sleep(0.02)
             self._devtools_url = _read_devtools_url(self._profile)
         self._beside = _singleton_directory(self._profile)
+
+
+def remove_browser(profile: Path) -> None:
+    """End the browser that was started with `profile` by a process that is gone, and remove the profile. Blocks.
+
+    Raises `BrowserFailed` if a process survives, `OSError` if the profile cannot be removed.
+    """
+    if profile.exists():
+        _kill(None, profile)
+        _remove_files(profile, None)
+
+
+def _remove_files(profile: Path, beside: Path | None) -> None:
+    beside = beside or _singleton_directory(profile)
+    remove_tree(profile)
+    if beside is not None:
+        remove_tree(beside)
 
 
 def _arguments(profile: Path) -> Iterator[str]:

@@ -22,6 +22,7 @@ from anchor_browser_api_models import (
 
 __all__ = [
     "error",
+    "failure",
     "session_started",
     "session_status",
     "upload_failed",
@@ -55,6 +56,13 @@ def upload_session_not_found(message: str) -> JSONResponse:
 
 def upload_failed(message: str) -> JSONResponse:
     return _json(500, UploadFailed(error=_response(500, message)))
+
+
+def failure(operation: str, status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An error as this operation answers it."""
+    if operation == "upload_file" and status in (404, 500):
+        return _json(status, UploadFailed(error=_response(status, message)), headers)
+    return error(status, message, headers)
 
 
 def error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -28,6 +28,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anchor_uploads.local.app import create_app
 from anchor_uploads.local.browsers import BrowserNotFound, find_browser
+from anchor_uploads.local.cdp_proxy import CdpProxy
+from anchor_uploads.local.faults import Faults
+from anchor_uploads.local.hosts import Hosts, is_loopback
+from anchor_uploads.local.leftovers import ROOT_PREFIX, owned, sweep
 from anchor_uploads.local.removal import remove_tree
 from anchor_uploads.local.sessions import Sessions
 
@@ -35,17 +39,27 @@ __all__ = ["LocalServer", "serve"]
 
 _logger = logging.getLogger("anchor_uploads.local")
 
+_SESSIONS_WITH_BROWSER = 16
+_SESSIONS_WITHOUT_BROWSER = 10_000
+
 
 class LocalServer:
     """The Anchor API on this machine, for as long as its `with` block (or `async with`) runs.
 
-    - `host`: the address to listen on. Any but loopback lets other machines in.
+    - `host`: the address to listen on.
     - `port`: the port to listen on; 0 takes a free one.
     - `browser`: whether each session starts a headless Chromium.
     - `api_key`: the key that clients must send; None makes a random one.
     - `max_upload_bytes`: the largest file that is accepted, in bytes; None means any.
     - `directory`: where the sessions keep their files. It is created if need be, and stays; what
       the sessions put there goes. None takes a temporary directory.
+    - `max_sessions`: how many sessions may run at once; one more is answered with 429. None means
+      16 with browsers, and 10 000 without, which are but a directory each.
+    - `allow_remote`: whether `host` may be other than loopback, so that other machines are let in
+      who know the key, and whether the server answers to names other than its own.
+
+    `faults` makes requests fail on demand; see `anchor_uploads.local.faults`. What an earlier server
+    has left that was killed is swept away on entering: in the temporary directory, and in `directory`.
 
     Entering raises `BrowserNotFound` if `browser` is true and there is none, and `OSError` if the
     address or the directory cannot be used. Once entered, the server accepts connections. Leaving
@@ -61,7 +75,16 @@ class LocalServer:
         api_key: str | None = None,
         max_upload_bytes: int | None = None,
         directory: str | os.PathLike[str] | None = None,
+        max_sessions: int | None = None,
+        allow_remote: bool = False,
     ) -> None:
+        if not allow_remote and not is_loopback(host):
+            raise ValueError(
+                f"host {host!r} may let other machines in; pass allow_remote=True (--allow-remote) if they shall be, "
+                "or listen on 127.0.0.1"
+            )
+        if max_sessions is not None and max_sessions < 1:
+            raise ValueError(f"max_sessions is {max_sessions}; pass at least 1, or None")
         if max_upload_bytes is not None and max_upload_bytes < 0:
             raise ValueError(f"max_upload_bytes is {max_upload_bytes}; it cannot be negative")
         if api_key is not None and not (api_key and api_key.isascii() and api_key.isprintable()):
@@ -72,6 +95,11 @@ class LocalServer:
         self._api_key = api_key or secrets.token_urlsafe(24)
         self._max_upload_bytes = max_upload_bytes
         self._directory = None if directory is None else Path(directory)
+        if max_sessions is None:
+            max_sessions = _SESSIONS_WITH_BROWSER if browser else _SESSIONS_WITHOUT_BROWSER
+        self._max_sessions = max_sessions
+        self._allow_remote = allow_remote
+        self._faults = Faults()
         self._run: _Run | None = None
 
     def __repr__(self) -> str:
@@ -88,6 +116,11 @@ class LocalServer:
         if self._run is None:
             raise RuntimeError("the local Anchor does not run; use: with LocalServer() as anchor:")
         return self._run.base_url
+
+    @property
+    def faults(self) -> Faults:
+        """What makes requests fail on demand: `server.faults.add("upload_file", status=503)`."""
+        return self._faults
 
     @property
     def alive(self) -> bool:
@@ -107,8 +140,13 @@ class LocalServer:
             api_key=self._api_key,
             max_upload_bytes=self._max_upload_bytes,
             directory=self._directory,
+            max_sessions=self._max_sessions,
+            allow_remote=self._allow_remote,
+            faults=self._faults,
         )
         run.start()
+        if not is_loopback(self._host):
+            _logger.warning("%s lets other machines in: who knows the key controls its browsers", run.base_url)
         self._run = run
         return self
 
@@ -148,6 +186,9 @@ class _Run:
         api_key: str,
         max_upload_bytes: int | None,
         directory: Path | None,
+        max_sessions: int,
+        allow_remote: bool,
+        faults: Faults,
     ) -> None:
         self.base_url = ""
         self._host = host
@@ -156,6 +197,9 @@ class _Run:
         self._api_key = api_key
         self._max_upload_bytes = max_upload_bytes
         self._directory = directory
+        self._max_sessions = max_sessions
+        self._hosts = Hosts(host, any_name=allow_remote)
+        self._faults = faults
         self._ready: Future[None] = Future()
         self._stop: Future[None] = Future()
         self._ended = threading.Event()
@@ -195,6 +239,7 @@ class _Run:
                 _listen(self._host, self._port) as listener,
                 _root_directory(self._directory) as root,
             ):
+                sweep(self._directory)
                 self.base_url = _base_url(self._host, listener.getsockname()[1])
                 anyio.run(self._serve, listener, root, backend_options=_event_loop())
         except BaseException as problem:
@@ -211,18 +256,19 @@ class _Run:
             self._ended.set()
 
     async def _serve(self, listener: socket.socket, root: Path) -> None:
-        sessions = Sessions(root, browser=self._executable)
+        sessions = Sessions(root, browser=self._executable, at_most=self._max_sessions)
         app = create_app(
             sessions,
-            base_url=self.base_url,
+            hosts=self._hosts,
             api_key=self._api_key,
             max_upload_bytes=self._max_upload_bytes,
+            faults=self._faults,
         )
         server = _Server(
             uvicorn.Config(
                 app,
                 http=_QuietProtocol,
-                ws="none",
+                ws=CdpProxy,
                 lifespan="on",
                 # Logging belongs to the program that we run in.
                 log_config=None,
@@ -259,6 +305,11 @@ class _QuietProtocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self.access_log = False
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # For faults: ASGI has no word for breaking a connection.
+        self.app_state = {**self.app_state, "abort": transport.abort}
+
 
 def serve(
     host: str = "127.0.0.1",
@@ -268,6 +319,8 @@ def serve(
     api_key: str | None = None,
     max_upload_bytes: int | None = None,
     directory: str | os.PathLike[str] | None = None,
+    max_sessions: int | None = None,
+    allow_remote: bool = False,
 ) -> int:
     """Run a `LocalServer` until Ctrl-C or SIGTERM, and return the exit code: 130 or 0.
 
@@ -283,6 +336,8 @@ def serve(
         api_key=api_key,
         max_upload_bytes=max_upload_bytes,
         directory=directory,
+        max_sessions=max_sessions,
+        allow_remote=allow_remote,
     )
     with _caught_signals() as caught, server:
         lines = [
@@ -356,9 +411,10 @@ def _root_directory(wanted: Path | None) -> Iterator[Path]:
         wanted.mkdir(parents=True, exist_ok=True)
         yield wanted.resolve()
         return
-    root = Path(tempfile.mkdtemp(prefix="anchor-uploads-")).resolve()
+    root = Path(tempfile.mkdtemp(prefix=ROOT_PREFIX)).resolve()
     try:
-        yield root
+        with owned(root):
+            yield root
     finally:
         try:
             remove_tree(root)

@@ -1,0 +1,264 @@
+"""CDP through the server's own port."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import httpx
+import psutil
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from anchor_browser_api_models import ErrorResponse
+from support.plain_cdp import cdp
+
+if TYPE_CHECKING:
+    from conftest import Anchor
+
+WaitUntil = Callable[[Callable[[], bool], str], None]
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture
+def session(with_browser: Anchor) -> Iterator[dict[str, str]]:
+    session = with_browser.client.post("/v1/sessions").json()["data"]
+    yield session
+    with_browser.client.delete(f"/v1/sessions/{session['id']}")
+
+
+def refusal(url: str, **options: Any) -> tuple[int, str]:
+    """What the server answers to a WebSocket handshake that it refuses."""
+    with pytest.raises(InvalidStatus) as raised, connect(url, proxy=None, **options):
+        pass
+    response = raised.value.response
+    body = json.loads(response.body or b"")
+    ErrorResponse.model_validate(body, strict=True)
+    assert body["error"]["code"] == response.status_code
+    return response.status_code, body["error"]["message"]
+
+
+def at(anchor: Anchor, query: str, path: str = "") -> str:
+    return anchor.server.base_url.replace("http:", "ws:") + path + query
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "the key of the test", "%D0%BA", "%FF", "the key of the tests%00"])
+def test_without_the_key_there_is_no_connection(anchor: Anchor, session_id: str, key: str) -> None:
+    status, message = refusal(at(anchor, f"?apiKey={key.replace(' ', '%20')}&sessionId={session_id}"))
+    assert status == 401
+    assert "apiKey" in message
+    assert refusal(at(anchor, f"?sessionId={session_id}"))[0] == 401
+    assert refusal(at(anchor, f"?sessionId={session_id}"), additional_headers={"anchor-api-key": "x"})[0] == 401
+
+
+def test_unknown_sessions_and_paths_are_404(anchor: Anchor, session_id: str) -> None:
+    key = quote(anchor.server.api_key)
+    assert refusal(at(anchor, f"?apiKey={key}"))[0] == 404
+    assert "POST /v1/sessions" in refusal(at(anchor, f"?apiKey={key}&sessionId=nope"))[1]
+    assert refusal(at(anchor, f"?apiKey={key}&sessionId={session_id}", "/devtools/browser/x"))[0] == 404
+    status, message = refusal(at(anchor, f"?apiKey={key}&sessionId={session_id}"))
+    assert status == 404
+    assert "has no browser" in message
+
+
+def test_it_answers_to_its_own_names_only(anchor: Anchor) -> None:
+    url = httpx.URL(anchor.server.base_url)
+    head = b"GET / HTTP/1.1\r\nhost: evil.example\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
+    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 421 ")
+
+
+def test_what_is_no_handshake_is_refused(with_browser: Anchor, session: dict[str, str]) -> None:
+    url = httpx.URL(with_browser.server.base_url)
+    target = session["cdp_url"].rpartition("?")[2]
+    head = f"GET /?{target} HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+        connection.sendall(head.encode() + b"sec-websocket-key: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("by", ["query", "raw query", "header"])
+def test_the_key_opens_the_session_s_browser(with_browser: Anchor, session: dict[str, str], by: str) -> None:
+    key, session_id = with_browser.server.api_key, session["id"]
+    assert session["cdp_url"] == at(with_browser, f"?apiKey={quote(key)}&sessionId={session_id}")
+    url = at(with_browser, f"?sessionId={session_id}") if by == "header" else session["cdp_url"]
+    headers = {"anchor-api-key": key, "origin": "http://a.page"} if by == "header" else {}
+    if by == "raw query":
+        url = at(with_browser, f"/?sessionId={session_id}&apiKey={quote(key, safe='')}")
+
+    with cdp(url, additional_headers=headers) as browser:
+        assert "Chrom" in browser.send("Browser.getVersion")["product"]
+
+
+def test_the_browser_s_own_port_is_in_no_answer(with_browser: Anchor, session: dict[str, str]) -> None:
+    port = (with_browser.directory / session["id"] / "profile" / "DevToolsActivePort").read_text().split()[0]
+    live = session["live_view_url"]
+    texts = [
+        json.dumps(session),
+        with_browser.client.get(f"/v1/sessions/{session['id']}").text,
+        with_browser.client.get("/json/version", params={"sessionId": session["id"]}).text,
+        *(httpx.get(live + path, trust_env=False).text for path in ("", "/state")),
+    ]
+    assert not [text for text in texts if re.search(rf"\b{port}\b|devtools/", text)]
+    assert with_browser.server.api_key not in texts[3]
+
+
+@pytest.mark.parametrize("path", ["/json/version", "/json/version/"])
+def test_clients_that_know_only_http_find_the_websocket(
+    with_browser: Anchor, session: dict[str, str], path: str
+) -> None:
+    url = f"{with_browser.server.base_url}{path}"
+    key = with_browser.server.api_key
+
+    reply = httpx.get(url, params={"apiKey": key, "sessionId": session["id"]}, trust_env=False)
+
+    assert reply.json()["webSocketDebuggerUrl"] == session["cdp_url"]
+    assert httpx.get(url, params={"sessionId": session["id"]}, trust_env=False).status_code == 401
+    assert httpx.get(url, params={"apiKey": key, "sessionId": "x"}, trust_env=False).status_code == 404
+
+
+def test_messages_may_be_large_both_ways(session: dict[str, str]) -> None:
+    with cdp(session["cdp_url"]) as browser:
+        page = browser.page()
+        received = browser.evaluate(page, f"'x'.repeat({110 * MEBIBYTE})")
+        assert len(received) == 110 * MEBIBYTE
+        assert set(received[:: 1 << 16]) == {"x"}
+        text = "y" * (60 * MEBIBYTE)
+        assert browser.evaluate(page, f"'{text}'.length") == len(text)
+
+
+def test_a_client_that_does_not_read_costs_no_memory(session: dict[str, str]) -> None:
+    # With small buffers everywhere, 200 MB can wait only in the browser itself.
+    url = httpx.URL(session["cdp_url"].replace("ws:", "http:"))
+    key = base64.b64encode(os.urandom(16)).decode()
+    head = (
+        f"GET {url.raw_path.decode()} HTTP/1.1\r\nhost: {url.netloc.decode()}\r\nupgrade: websocket\r\n"
+        f"connection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: {key}\r\n\r\n"
+    )
+
+    def command(number: int, method: str, **parameters: object) -> bytes:
+        text = json.dumps({"id": number, "method": method, "params": parameters}).encode()
+        # An unmasked mask, which is allowed.
+        return bytes([0x81, 0xFE, len(text) >> 8, len(text) & 255]) + bytes(4) + text
+
+    with cdp(session["cdp_url"]) as helper:
+        targets = helper.send("Target.getTargets")["targetInfos"]
+        page_id = next(target["targetId"] for target in targets if target["type"] == "page")
+    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 101 ")
+        connection.sendall(command(1, "Target.attachToTarget", targetId=page_id))
+        answer = b""
+        while b'"id":1' not in answer:
+            answer += connection.recv(65536)
+        inner = re.search(rb'"result":\{"sessionId":"(\w+)"', answer)
+        assert inner is not None
+        evaluate = json.dumps(
+            {"id": 1, "method": "Runtime.evaluate", "params": {"expression": f"'x'.repeat({100 * MEBIBYTE})"}}
+        )
+        before = psutil.Process().memory_info().rss
+        for number in (2, 3):
+            connection.sendall(
+                command(number, "Target.sendMessageToTarget", sessionId=inner[1].decode(), message=evaluate)
+            )
+        time.sleep(3)
+        grown = psutil.Process().memory_info().rss - before
+        assert len(connection.recv(65536)) > 0
+
+    assert grown < 40 * MEBIBYTE
+
+
+def test_clients_come_and_go_while_the_browser_stays(with_browser: Anchor, session: dict[str, str]) -> None:
+    with cdp(session["cdp_url"]) as first, cdp(session["cdp_url"]) as second:
+        page = first.page()
+        first.evaluate(page, "globalThis.here = 'still'")
+        assert second.evaluate(second.page(), "here") == "still"
+    with connect(session["cdp_url"], proxy=None) as broken:
+        broken.socket.close()
+
+    with cdp(session["cdp_url"]) as third:
+        assert third.evaluate(third.page(), "here") == "still"
+    assert with_browser.client.get(f"/v1/sessions/{session['id']}").status_code == 200
+
+
+def test_the_end_of_the_session_closes_its_connections(with_browser: Anchor, session: dict[str, str]) -> None:
+    with connect(session["cdp_url"], proxy=None) as first, connect(session["cdp_url"], proxy=None) as second:
+        assert with_browser.client.delete(f"/v1/sessions/{session['id']}").status_code == 200
+        for connection in (first, second):
+            with pytest.raises(ConnectionClosed):
+                connection.recv(timeout=5)
+    status, message = refusal(session["cdp_url"])
+    assert status == 404
+    assert "was ended" in message
+
+
+def test_no_connection_is_left_open(with_browser: Anchor, session: dict[str, str], wait_until: WaitUntil) -> None:
+    port = httpx.URL(with_browser.server.base_url).port
+    browser_port = int(
+        (with_browser.directory / session["id"] / "profile" / "DevToolsActivePort").read_text().split()[0]
+    )
+
+    def to_the_browser() -> int:
+        return sum(
+            connection.raddr != () and connection.raddr.port == browser_port
+            for connection in psutil.Process().net_connections("tcp")
+            if connection.laddr.port != port and connection.status == "ESTABLISHED"
+        )
+
+    for _ in range(5):
+        with cdp(session["cdp_url"]) as browser:
+            browser.send("Browser.getVersion")
+            assert to_the_browser() == 1
+    wait_until(lambda: to_the_browser() == 0, "the connections to the browser are closed")
+
+
+def test_playwright_connects_by_either_address(
+    with_browser: Anchor, session: dict[str, str], browser: Path, tmp_path: Path
+) -> None:
+    playwright_api = pytest.importorskip("playwright.sync_api")
+    key, session_id = with_browser.server.api_key, session["id"]
+    file = tmp_path / "large.bin"
+    file.write_bytes(os.urandom(8 * MEBIBYTE))
+    addresses = [session["cdp_url"], f"{with_browser.server.base_url}?apiKey={quote(key)}&sessionId={session_id}"]
+
+    with playwright_api.sync_playwright() as playwright:
+        for address in addresses:
+            connected = playwright.chromium.connect_over_cdp(address)
+            page = connected.contexts[0].new_page()
+            page.set_content("<input type=file><p style='height:4000px'>")
+            page.set_input_files("input", file)
+            assert page.evaluate("document.querySelector('input').files[0].size") == 8 * MEBIBYTE
+            assert page.screenshot(full_page=True).startswith(b"\x89PNG")
+            connected.close()
+
+    assert with_browser.client.get(f"/v1/sessions/{session_id}").status_code == 200
+
+
+def test_many_commands_at_once(session: dict[str, str]) -> None:
+    wrong: list[object] = []
+
+    def talk(number: int) -> None:
+        with cdp(session["cdp_url"]) as browser:
+            page = browser.page()
+            for turn in range(20):
+                if browser.evaluate(page, f"'{number}-{turn}'.repeat(10000)") != f"{number}-{turn}" * 10000:
+                    wrong.append((number, turn))
+
+    threads = [threading.Thread(target=talk, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []

@@ -1,0 +1,261 @@
+"""Faults on demand: what a service has to cope with, when a test wants it.
+
+    server.faults.add("upload_file", status=503, retry_after=1)     # the next upload, once
+    server.faults.add("upload_file", drop_after=100_000)            # the connection breaks in the middle
+    server.faults.add("upload_file", drop_answer=True)              # the file is there, but nobody says so
+
+Each request meets the oldest fault that fits it, or none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from attrs import Attribute, asdict, field, fields, frozen
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from anchor_uploads.local import replies
+
+__all__ = ["OPERATIONS", "Fault", "Faults", "InjectFaults"]
+
+_ROUTES = (
+    ("upload_file", "POST", re.compile(r"/v1/sessions/([^/]+)/uploads")),
+    ("create_session", "POST", re.compile(r"/v1/sessions()")),
+    ("get_session", "GET", re.compile(r"/v1/sessions/([^/]+)")),
+    ("end_session", "DELETE", re.compile(r"/v1/sessions/([^/]+)")),
+)
+
+OPERATIONS = tuple(name for name, _, _ in _ROUTES)
+"""The operations that can fail on demand."""
+
+
+def _one_of(kinds: type | tuple[type, ...], what: str, at_least: float | None = None) -> Any:
+    def check(_fault: object, attribute: Attribute[Any], value: Any) -> None:
+        # True is an int, but not a number that anybody means.
+        fits = isinstance(value, kinds) and (kinds is bool or not isinstance(value, bool))
+        if not fits or (at_least is not None and not at_least <= value < float("inf")):
+            raise ValueError(f"{attribute.name} is {value!r}; pass {what}")
+
+    return check
+
+
+def _or_none(check: Any) -> Any:
+    def check_unless_none(fault: object, attribute: Attribute[Any], value: Any) -> None:
+        if value is not None:
+            check(fault, attribute, value)
+
+    return check_unless_none
+
+
+def _operation(_fault: object, _attribute: Attribute[Any], value: Any) -> None:
+    if value not in OPERATIONS:
+        raise ValueError(f"operation is {value!r}; pass one of {', '.join(OPERATIONS)}")
+
+
+def _status(_fault: object, _attribute: Attribute[Any], value: Any) -> None:
+    if value is not None and not (isinstance(value, int) and not isinstance(value, bool) and 200 <= value <= 599):
+        raise ValueError(f"status is {value!r}; pass an HTTP status from 200 to 599")
+
+
+@frozen(kw_only=True)
+class Fault:
+    """What happens to requests that fit.
+
+    Which ones:
+    - `operation`: one of `OPERATIONS`.
+    - `session_id`: the session they are for; None is any.
+    - `times`: how many of them; None is all, until `Faults.clear`.
+
+    What, in this order (several can be combined):
+    - `delay`: so many seconds pass before the server looks at the request.
+    - `bytes_per_second`: it reads the request's body no faster than that.
+    - `drop_after`: the connection breaks when about so many bytes of the body were read; 0 is before any.
+    - `status`: the answer, in place of the operation. `body` is sent as it is if it is text, else as JSON; None is an
+      error in the shape of the contract. `retry_after` is the header's value: seconds, or a date.
+    - `drop_answer`: all is done as asked, but the connection breaks in place of the answer.
+
+    Raises `ValueError` that says which of them cannot be meant.
+    """
+
+    operation: str = field(validator=_operation)
+    session_id: str | None = field(default=None, validator=_or_none(_one_of(str, "a session's id")))
+    times: int | None = field(default=1, validator=_or_none(_one_of(int, "a whole number from 1", 1)))
+    delay: float = field(default=0.0, validator=_one_of((int, float), "seconds", 0))
+    bytes_per_second: float | None = field(
+        default=None, validator=_or_none(_one_of((int, float), "a number from 1", 1))
+    )
+    drop_after: int | None = field(default=None, validator=_or_none(_one_of(int, "a number of bytes", 0)))
+    status: int | None = field(default=None, validator=_status)
+    body: Any = None
+    retry_after: int | float | str | None = field(
+        default=None, validator=_or_none(_one_of((int, float, str), "seconds, or a date as text"))
+    )
+    drop_answer: bool = field(default=False, validator=_one_of(bool, "True or False"))
+
+    def __attrs_post_init__(self) -> None:
+        if self.status is None and (self.body is not None or self.retry_after is not None):
+            raise ValueError("body and retry_after belong to an answer; pass status, too")
+        if isinstance(self.retry_after, str) and not (self.retry_after.isascii() and self.retry_after.isprintable()):
+            raise ValueError("retry_after cannot be a header's value; pass seconds, or a date as text")
+        if not isinstance(self.body, (str, bytes)):
+            try:
+                json.dumps(self.body)
+            except (TypeError, ValueError) as problem:
+                raise ValueError(f"body cannot be sent as JSON ({problem}); pass text or what JSON knows") from None
+        if (
+            self.status is None
+            and self.drop_after is None
+            and not (self.delay or self.bytes_per_second or self.drop_answer)
+        ):
+            raise ValueError("this fault does nothing; pass status, delay, bytes_per_second, drop_after or drop_answer")
+
+
+class Faults:
+    """The faults that wait for their requests. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: list[tuple[Fault, int | None]] = []
+
+    def __repr__(self) -> str:
+        return f"<Faults: {len(self.pending)} pending>"
+
+    def add(self, operation: str, /, **what: Any) -> Fault:
+        """Let requests for `operation` fail; `Fault` tells how. It comes after those added before."""
+        unknown = what.keys() - {attribute.name for attribute in fields(Fault)}
+        if unknown:
+            known = ", ".join(attribute.name for attribute in fields(Fault))
+            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has {known}")
+        fault = Fault(operation=operation, **what)
+        with self._lock:
+            self._pending.append((fault, fault.times))
+        return fault
+
+    @property
+    def pending(self) -> tuple[Fault, ...]:
+        """The faults that still wait, oldest first; their `times` are those that are left."""
+        with self._lock:
+            return tuple(Fault(**{**asdict(fault, recurse=False), "times": left}) for fault, left in self._pending)
+
+    def clear(self) -> None:
+        """Let every request be served normally."""
+        with self._lock:
+            self._pending.clear()
+
+    def take(self, operation: str, session_id: str) -> Fault | None:
+        """The fault that a request meets; it counts as met."""
+        with self._lock:
+            for position, (fault, left) in enumerate(self._pending):
+                if fault.operation != operation or fault.session_id not in (None, session_id):
+                    continue
+                if left == 1:
+                    del self._pending[position]
+                elif left is not None:
+                    self._pending[position] = (fault, left - 1)
+                return fault
+        return None
+
+
+class InjectFaults:
+    """Does to requests what `faults` say, until `stopping()`. The connection's state must have its "abort"."""
+
+    def __init__(self, app: ASGIApp, *, faults: Faults, stopping: Callable[[], bool]) -> None:
+        self._app = app
+        self._faults = faults
+        self._stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = self._fault(scope) if scope["type"] == "http" else None
+        if fault is None:
+            await self._app(scope, receive, send)
+            return
+        conversation = _Conversation(fault, scope["state"]["abort"], self._stopping, receive, send)
+        await conversation.pause(fault.delay)
+        if fault.drop_after == 0:
+            await conversation.drop()
+        elif fault.status is None:
+            await self._app(scope, conversation.receive, conversation.send)
+        else:
+            if fault.drop_after is not None or fault.bytes_per_second is not None:
+                await conversation.read_all()
+            if not conversation.dropped:
+                await _answer(fault)(scope, conversation.receive, conversation.send)
+
+    def _fault(self, scope: Scope) -> Fault | None:
+        for operation, method, path in _ROUTES:
+            found = path.fullmatch(scope["path"])
+            if found is not None and scope["method"] == method:
+                return self._faults.take(operation, found[1])
+        return None
+
+
+class _Conversation:
+    """One request and its answer, as far as the fault lets them through."""
+
+    def __init__(
+        self, fault: Fault, abort: Callable[[], None], stopping: Callable[[], bool], receive: Receive, send: Send
+    ) -> None:
+        self.dropped = False
+        self._fault = fault
+        self._abort = abort
+        self._stopping = stopping
+        self._receive = receive
+        self._send = send
+        self._received = 0
+        self._began = time.monotonic()
+
+    async def pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self._stopping():  # noqa: ASYNC110
+            await asyncio.sleep(min(until - time.monotonic(), 0.1))
+
+    async def drop(self) -> None:
+        self.dropped = True
+        self._abort()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def receive(self) -> Message:
+        if self.dropped:
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self._fault.bytes_per_second is not None:
+            due = self._began + self._received / self._fault.bytes_per_second
+            await self.pause(due - time.monotonic())
+        if self._fault.drop_after is not None and self._received >= self._fault.drop_after:
+            await self.drop()
+            return {"type": "http.disconnect"}
+        return message
+
+    async def read_all(self) -> None:
+        while True:
+            message = await self.receive()
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                return
+
+    async def send(self, message: Message) -> None:
+        if self._fault.drop_answer:
+            if not self.dropped:
+                await self.drop()
+        elif not self.dropped:
+            await self._send(message)
+
+
+def _answer(fault: Fault) -> Response:
+    assert fault.status is not None
+    headers = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
+    if fault.status in (204, 205, 304):
+        return Response(None, fault.status, headers)
+    if fault.body is None:
+        return replies.failure(fault.operation, fault.status, "a fault that was asked for", headers)
+    if isinstance(fault.body, (str, bytes)):
+        return Response(fault.body, fault.status, {"content-type": "text/plain; charset=utf-8", **headers})
+    return Response(json.dumps(fault.body), fault.status, {"content-type": "application/json", **headers})

@@ -1,0 +1,65 @@
+"""Which names of this server a request may use."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from anchor_uploads.local import replies
+
+__all__ = ["CheckHost", "Hosts", "is_loopback"]
+
+_HOST = re.compile(r"(\[[0-9a-z:.]+\]|[0-9a-z._-]+)(:\d{1,5})?", re.IGNORECASE)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach a server that listens on `host`."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Hosts:
+    """The names by which the server may be called.
+
+    A web page can make its own name mean 127.0.0.1, and so reach servers that listen to this machine only. The browser
+    then sends the page's name as the Host.
+    """
+
+    def __init__(self, bound: str, *, any_name: bool) -> None:
+        self._any_name = any_name
+        self._names = {"localhost", "127.0.0.1", "[::1]", f"[{bound}]" if ":" in bound else bound.lower()}
+
+    def problem(self, host: str) -> str | None:
+        """What is wrong with the Host header of a request; None if nothing is."""
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return "the Host header is missing or not that of a server"
+        if not self._any_name and found[1].lower().rstrip(".") not in self._names:
+            return (
+                f"this server is not {found[1]}: call it {', '.join(sorted(self._names))}, or start it with "
+                "allow_remote=True (--allow-remote)"
+            )
+        return None
+
+
+class CheckHost:
+    """Refuses HTTP requests for other hosts, whatever they ask for."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Hosts) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._app
+        if scope["type"] == "http":
+            host: bytes = dict(scope["headers"]).get(b"host", b"")
+            problem = self._hosts.problem(host.decode("latin-1"))
+            if problem is not None:
+                answer = replies.error(421, problem)
+        await answer(scope, receive, send)
