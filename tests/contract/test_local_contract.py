@@ -38,7 +38,7 @@ CHECKS = {
 OUT_OF_REACH = {
     ("uploadFile", 500): "the disk would have to fail; tests/local makes it",
     ("createSession", 402): "the local Anchor has no plans to pay for",
-    ("createSession", 429): "the local Anchor has no limits",
+    ("createSession", 429): "it would take more sessions than max_sessions; tests/local makes it",
     ("createSession", 500): "the browser would have to fail; tests/local makes it",
     ("getSession", 500): "nothing in it can fail",
     ("endSession", 500): "the browser would have to outlive its end; tests/local makes it",

@@ -92,7 +92,7 @@ def test_a_living_server_keeps_what_it_has(temporary: Path, place: str) -> None:
         client.upload_file(session.id, b"more", filename="b.txt")
 
 
-def test_what_is_not_a_server_s_stays(temporary: Path, tmp_path: Path) -> None:
+def test_what_is_not_a_server_s_stays(temporary: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     target = tmp_path / "target"
     target.mkdir()
     (target / ".anchor-uploads-owner").write_bytes(b"process 1\n")
@@ -123,6 +123,7 @@ def test_what_is_not_a_server_s_stays(temporary: Path, tmp_path: Path) -> None:
     assert all((directory / "file").read_text() == "mine" for directory in stays)
     assert (target / ".anchor-uploads-owner").exists()
     assert file.exists()
+    assert caplog.records == []
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")

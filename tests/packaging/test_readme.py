@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,16 @@ from anchor_uploads.local import LocalServer, find_browser
 README = Path(__file__).resolve().parents[2] / "README.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
+TESTS = [code for code in PYTHON if "def test_" in code]
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=[re.sub(r"\W+", "-", code)[:40] for code in PYTHON])
 def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "report.pdf").write_bytes(b"%PDF-")
     monkeypatch.chdir(tmp_path)
+    if code in TESTS:
+        run_with_pytest(code, tmp_path)
+        return
     needs_browser = "cdp_url" in code
     if needs_browser and find_browser() is None:
         pytest.skip("no Chrome, Chromium or Edge was found")
@@ -25,6 +31,16 @@ def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("ANCHORBROWSER_API_KEY", anchor.api_key)
         monkeypatch.setenv("ANCHORBROWSER_BASE_URL", anchor.base_url)
         exec(compile(code, str(README), "exec"), {"__name__": "readme"})
+
+
+def run_with_pytest(code: str, directory: Path) -> None:
+    (directory / "conftest.py").write_text(
+        "import pytest\n@pytest.fixture(scope='session')\ndef anchor_server_options():\n    return {'browser': False}\n"
+    )
+    (directory / "test_example.py").write_text(code)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "anchor_uploads.pytest_plugin", str(directory)]
+    process = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    assert "1 passed" in process.stdout, process.stdout + process.stderr
 
 
 def test_the_first_example_stands_near_the_top_and_is_short() -> None:
