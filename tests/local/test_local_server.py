@@ -319,25 +319,25 @@ async def test_async_with(wait_until: WaitUntil) -> None:
 
 @pytest.mark.anyio
 async def test_the_callers_event_loop_runs_on_while_browsers_stop(browser: Path) -> None:
-    gaps: list[float] = []
+    turns = 0
 
     async def watch() -> None:
+        nonlocal turns
         while True:
-            before = anyio.current_time()
             await anyio.sleep(0.005)
-            gaps.append(anyio.current_time() - before)
+            turns += 1
 
     async with LocalServer() as server, anyio.create_task_group() as tasks:
         async with httpx.AsyncClient(headers={"anchor-api-key": server.api_key}, timeout=30, trust_env=False) as client:
             assert (await client.post(f"{server.base_url}/v1/sessions")).status_code == 200
         tasks.start_soon(watch)
         await anyio.sleep(0.05)
-        gaps.clear()
+        turns = 0
         await server.__aexit__(None, None, None)
         tasks.cancel_scope.cancel()
 
-    assert len(gaps) > 5
-    assert max(gaps) < 0.15
+    # An event loop that waits for the browsers gets one turn at the most.
+    assert turns > 5
 
 
 def test_the_access_log_is_silent(anchor: Anchor, caplog: pytest.LogCaptureFixture) -> None:
