@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,10 @@ def run_with_pytest(code: str, directory: Path) -> None:
         "import pytest\n@pytest.fixture(scope='session')\ndef anchor_server_options():\n    return {'browser': False}\n"
     )
     (directory / "test_example.py").write_text(code)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "anchor_uploads.pytest_plugin", str(directory)]
+    # pytest finds the plugin by the entry point, where the project was installed since there is one.
+    found = any(each.name == "anchor_uploads" for each in entry_points(group="pytest11"))
+    plugin = [] if found else ["-p", "anchor_uploads.pytest_plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", *plugin, str(directory)]
     process = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     assert "1 passed" in process.stdout, process.stdout + process.stderr
 
