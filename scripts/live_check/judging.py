@@ -63,7 +63,7 @@ class Finding:
 def judge(
     contract: Contract, situation: Situation, observed: Observed | None, *, result: object, error: Exception | None
 ) -> Finding:
-    """Compare an answer with the contract; `result` and `error` are what the wrapper made of it."""
+    """Compare an answer with the contract; `result` and `error` (or a warning) are what the wrapper made of it."""
     operation = contract.named(situation.operation)
     expected = [reply for status in situation.expected if (reply := operation.reply(status)) is not None]
     documented = " or ".join(f"{reply.status} {documented_shape(contract, reply.schema)}" for reply in expected)
@@ -79,7 +79,7 @@ def judge(
     else:
         _compare(reply, observed, wrong, notes)
     if observed.status < 300 and error is not None:
-        wrong.append(f"the wrapper cannot use it: {error}")
+        wrong.append(f"the wrapper says: {error}")
     left_open = observed.status not in situation.expected
     verdict = Verdict.CONTRADICTS if wrong else Verdict.OPEN if left_open else Verdict.AGREES
     shape, message = _told(observed)

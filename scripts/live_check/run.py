@@ -5,14 +5,15 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
-from anchor_uploads import AnchorUploadsError, AttachError, Session, UploadClient, UploadedFile
+from anchor_uploads import AnchorUploadsError, AttachError, ContractDrift, Session, UploadClient, UploadedFile
 from live_check.attaching import NotTried
 from live_check.documented import Contract
 from live_check.judging import Finding, Observed, Verdict, judge
@@ -144,11 +145,16 @@ class LiveCheck:
     def _try(self, name: str, request: Callable[[], Any]) -> Finding:
         self._answers.clear()
         self._started = time.monotonic()
-        result, problem = None, None
-        try:
-            result = request()
-        except (AnchorUploadsError, httpx.RequestError) as error:
-            problem = error
+        result: Any = None
+        problem: Exception | None = None
+        with warnings.catch_warnings(record=True) as complaints:
+            warnings.simplefilter("always", ContractDrift)
+            try:
+                result = request()
+            except (AnchorUploadsError, httpx.RequestError) as error:
+                problem = error
+        for complaint in complaints:
+            problem = problem or cast(Warning, complaint.message)
         observed = self._answers[-1] if self._answers else None
         return judge(self._contract, SITUATIONS[name], observed, result=result, error=problem)
 

@@ -72,11 +72,11 @@ class Finding:
         )
 
 
-_CONFIG = "wrapper/anchor_uploads/config.py"
-_CONTRACT = "wrapper/anchor_uploads/contract.py"
-_EXCHANGE = "wrapper/anchor_uploads/exchange.py"
-_OUTCOME = "wrapper/anchor_uploads/outcome.py"
-_MULTIPART = "wrapper/anchor_uploads/multipart.py"
+_SETTINGS = "wrapper/anchor_uploads/_call/settings.py"
+_CONTRACT = "wrapper/anchor_uploads/_call/contract.py"
+_CONNECTIONS = "wrapper/anchor_uploads/_net/connections.py"
+_REPLY = "wrapper/anchor_uploads/_call/reply.py"
+_BODY = "wrapper/anchor_uploads/_call/body.py"
 _SAY_SO = "and say so in CHANGELOG.md"
 # What a schema may say about a file without limiting it.
 _HARMLESS = frozenset({"type", "format", "description", "title", "example", "examples", "deprecated"})
@@ -131,7 +131,7 @@ class _Judge:
         url = servers[0]["url"] if servers else None
         if url is None or url.rstrip("/") != self.wrapper.base_url:
             pointer = f"{place}/0/url" if servers else place
-            do = f"Set DEFAULT_BASE_URL in {_CONFIG} to the published server, {_SAY_SO}"
+            do = f"Set DEFAULT_BASE_URL in {_SETTINGS} to the published server, {_SAY_SO}"
             yield Finding("server", pointer, self.wrapper.base_url, url, do)
 
     def deprecation(self) -> Iterator[Finding]:
@@ -153,7 +153,7 @@ class _Judge:
             yield Finding("path parameters", f"{self.place}/parameters", 1, len(of_path), do)
         for parameter, at in of_path:
             schema, schema_at = self._follow(parameter.get("schema", {}), f"{at}/schema")
-            do = f"checked_session_id in {_EXCHANGE} lets nothing but a UUID pass: let it follow, {_SAY_SO}"
+            do = f"SessionId in {_CONTRACT} lets nothing but a UUID pass: let it follow, {_SAY_SO}"
             yield from self._keyword("session id, type", schema, schema_at, {"type": "string"}, do)
             yield from self._keyword("session id, format", schema, schema_at, {"format": self.wrapper.path_format}, do)
         for (location, name), (parameter, at) in listed.items():
@@ -165,7 +165,8 @@ class _Judge:
         own = "security" in self.operation
         place = f"{self.place}/security" if own else "/security"
         requirements = self.operation["security"] if own else self.contract.get("security", [])
-        do = f"See API_KEY_HEADER in {_CONTRACT}, and where exchange.py sends it; the wrapper knows one key in a header"
+        where = f"{_CONTRACT}, and where {_CONNECTIONS} sends it"
+        do = f"See API_KEY_HEADER in {where}; the wrapper knows one key in a header"
         if len(requirements) != 1 or len(requirements[0]) != 1:
             yield Finding("security", place, "one scheme", requirements, do)
             return
@@ -189,7 +190,7 @@ class _Judge:
             yield Finding("body required", f"{place}/required", True, body.get("required", False), do)
         content = body.get("content", {})
         if list(content) != [wrapper.media_type]:
-            do = f"{_MULTIPART} writes {wrapper.media_type} and nothing else: teach it the documented encoding"
+            do = f"{_BODY} writes {wrapper.media_type} and nothing else: teach it the documented encoding"
             yield Finding("encoding", f"{place}/content", [wrapper.media_type], list(content), do)
         if wrapper.media_type not in content:
             return
@@ -209,7 +210,7 @@ class _Judge:
             do = f"The wrapper sends this field and no other: add what is required to upload() in {_CONTRACT}"
             yield Finding("field required", f"{form_at}/required", [wrapper.field], required, do)
         file, file_at = self._follow(fields[wrapper.field], f"{form_at}/properties/{wrapper.field}")
-        do = f"The field has to be a file for the generated File and for {_MULTIPART}: see what it is now"
+        do = f"The field has to be a file for the generated File and for {_BODY}: see what it is now"
         yield from self._keyword("field, type", file, file_at, {"type": "string"}, do)
         yield from self._keyword("field, format", file, file_at, {"format": "binary"}, do)
         for key in file:
@@ -217,7 +218,7 @@ class _Judge:
                 do = f"The wrapper does not hold a file to this: let it check that before it sends, {_SAY_SO}"
                 yield Finding(f"field, {key}", place_of(file_at, key), "not known", file[key], do)
         if wrapper.field in media.get("encoding", {}):
-            do = f"{_MULTIPART} sends the file's own media type and no further headers: let it follow"
+            do = f"{_BODY} sends the file's own media type and no further headers: let it follow"
             encoding = media["encoding"][wrapper.field]
             yield Finding("field, encoding", f"{at}/encoding/{wrapper.field}", "not known", encoding, do)
 
@@ -229,12 +230,12 @@ class _Judge:
         if documented != expected:
             extra = [status for status in documented if status not in expected]
             pointer = place_of(f"{self.place}/responses", extra[0]) if extra else f"{self.place}/responses"
-            do = f"_raise_for_status in {_OUTCOME} takes any other status for an unexpected answer: let it follow"
+            do = f"_success in {_REPLY} warns of any other status: let it follow"
             yield Finding("success", pointer, expected, documented, do)
         for status in (status for status in expected if status in responses):
             response, at = self._follow(responses[status], place_of(f"{self.place}/responses", status))
             if list(response.get("content", {})) != [wrapper.accepts]:
-                do = f"{_OUTCOME} reads {wrapper.accepts}, and {_EXCHANGE} asks for it: look again"
+                do = f"{_REPLY} reads {wrapper.accepts}, and {_CONNECTIONS} asks for it: look again"
                 yield Finding(
                     "reply, media type", f"{at}/content", wrapper.accepts, list(response.get("content", {})), do
                 )
@@ -247,15 +248,15 @@ class _Judge:
         for name in wrapper.reply_envelope:
             fields = data.get("properties", {})
             if name not in fields:
-                do = f"uploaded_file in {_OUTCOME} looks for the reply's fields there: let it follow"
+                do = f"uploaded_file in {_REPLY} looks for the reply's fields there: let it follow"
                 yield Finding("reply, envelope", f"{at}/properties", name, list(fields), do)
                 return
             data, at = self._follow(fields[name], place_of(f"{at}/properties", name))
-        do = f"_data in {_OUTCOME} takes anything but an object for an unexpected answer: let it follow"
+        do = f"_success in {_REPLY} finds nothing in anything but an object: let it follow"
         yield from self._keyword("reply, type", data, at, {"type": "object"}, do)
         fields = data.get("properties", {})
         for name in sorted(wrapper.reply_fields - fields.keys()):
-            do = f"UploadedFile.{name} would always be None: let uploaded_file in {_OUTCOME} follow, {_SAY_SO}"
+            do = f"UploadedFile.{name} would always be None: let uploaded_file in {_REPLY} follow, {_SAY_SO}"
             yield Finding(f"reply, {name}", f"{at}/properties", name, list(fields), do)
         for name, value in fields.items():
             schema, schema_at = self._follow(value, place_of(f"{at}/properties", name))
@@ -263,10 +264,10 @@ class _Judge:
                 # Seen from this end, because a generated model drops what it does not know before the wrapper sees it.
                 do = (
                     "Callers never see it. If another field was renamed to this, let uploaded_file in "
-                    f"{_OUTCOME} follow, or it stays None; if this is new, add it to UploadedFile there"
+                    f"{_REPLY} follow, or it stays None; if this is new, add it to UploadedFile there"
                 )
                 yield Finding(f"reply, {name}", schema_at, sorted(wrapper.reply_fields), name, do)
-            do = f"_data in {_OUTCOME} would refuse every reply, for it takes text only: let it follow"
+            do = f"_success in {_REPLY} takes text only, and would warn of every reply: let it follow"
             yield from self._types(f"reply, {name}", schema, schema_at, wrapper.reply_types, do)
 
     def errors(self) -> Iterator[Finding]:
@@ -277,14 +278,14 @@ class _Judge:
                 continue
             response, at = self._follow(value, place_of(f"{self.place}/responses", status))
             if status.isdigit() and wrapper.errors.get(int(status)) == "StatusError":
-                do = f"Callers get the general StatusError for it: give it a class in _KINDS in {_OUTCOME}"
+                do = f"Callers get the general StatusError for it: give it a class in _KINDS in {_REPLY}"
                 yield Finding(f"error {status}", at, "no error of its own", response.get("description"), do)
             for name, media in response.get("content", {}).items():
                 yield from self._error(status, media, place_of(f"{at}/content", name))
         for code, kind in wrapper.errors.items():
             by_hand = kind not in ("StatusError", "ServerError")
             if by_hand and code not in UNDOCUMENTED and not {str(code), f"{code // 100}XX"} & responses.keys():
-                do = f"Take it out of _KINDS in {_OUTCOME}, or say in UNDOCUMENTED of facts.py why it stays"
+                do = f"Take it out of _KINDS in {_REPLY}, or say in UNDOCUMENTED of facts.py why it stays"
                 yield Finding(f"error {code}", f"{self.place}/responses", kind, "not documented", do)
 
     def _error(self, status: str, media: Node, place: str) -> Iterator[Finding]:
@@ -294,18 +295,18 @@ class _Judge:
             way = (*way, "error")
             schema, at = self._follow(schema["properties"]["error"], f"{at}/properties/error")
         if way not in self.wrapper.envelopes:
-            do = f"_error_detail in {_OUTCOME} would find neither code nor message: teach it this envelope"
+            do = f"_error_detail in {_REPLY} would find neither code nor message: teach it this envelope"
             known = sorted(".".join(envelope) for envelope in self.wrapper.envelopes)
             yield Finding(f"error {status}, envelope", at, known, ".".join(way), do)
             return
         fields = schema.get("properties", {})
         for name, types in self.wrapper.error_fields.items():
             if name not in fields:
-                do = f"StatusError.{name} would be None: let _error_detail in {_OUTCOME} follow"
+                do = f"StatusError.{name} would be None: let _error_detail in {_REPLY} follow"
                 yield Finding(f"error {status}, {name}", f"{at}/properties", name, list(fields), do)
                 continue
             field, field_at = self._follow(fields[name], place_of(f"{at}/properties", name))
-            do = f"_error_detail in {_OUTCOME} leaves out what is of another type: let it follow, {_SAY_SO}"
+            do = f"_error_detail in {_REPLY} leaves out what is of another type: let it follow, {_SAY_SO}"
             yield from self._types(f"error {status}, {name}", field, field_at, types, do)
 
     def _types(self, id_: str, schema: Node, place: str, accepted: frozenset[str], do: str) -> Iterator[Finding]:

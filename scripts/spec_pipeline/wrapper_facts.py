@@ -10,6 +10,7 @@ import inspect
 import json
 import re
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ import httpx
 
 import anchor_uploads
 from anchor_browser_api_client.models import UploadReply
-from anchor_uploads import AnchorUploadsError, StatusError, UploadClient, UploadedFile, errors
-from anchor_uploads.config import DEFAULT_BASE_URL
+from anchor_uploads import AnchorUploadsError, ContractDrift, StatusError, UploadClient, UploadedFile, errors
+from anchor_uploads._call.settings import DEFAULT_BASE_URL
 from spec_pipeline.facts import WrapperFacts
 
 __all__ = ["Misfit", "observed"]
@@ -45,6 +46,7 @@ def observed() -> WrapperFacts:
     (key_header,) = (name for name, value in request.headers.items() if value == _KEY)
     field = re.search(rb'form-data; name="([^"]*)"', request.content)
     envelope = _reply_envelope()
+    documented = {"error": {"code": 7, "message": _PROBE}}
     return WrapperFacts(
         base_url=base_url,
         key_header=key_header,
@@ -58,7 +60,7 @@ def observed() -> WrapperFacts:
         reply_envelope=envelope,
         reply_fields=frozenset(_reply_fields(envelope)),
         reply_types=frozenset(_reply_types(envelope)),
-        errors={status: type(_answered(status, {})).__name__ for status in range(400, 600)},
+        errors={status: type(_answered(status, documented)).__name__ for status in range(400, 600)},
         envelopes=frozenset(_error_envelopes()),
         error_fields={name: frozenset(_error_types(name)) for name in _error_fields()},
         deprecated=_is_deprecated(),
@@ -82,7 +84,7 @@ def _upload(answer: Callable[[httpx.Request], httpx.Response], session_id: str =
         with httpx.Client(transport=httpx.MockTransport(answer)) as http_client:
             client = UploadClient(api_key=_KEY, base_url="", max_retries=0, http_client=http_client)
             return client.upload_file(session_id, b"content", filename="a.txt")
-    except AnchorUploadsError:
+    except (AnchorUploadsError, ContractDrift):
         raise
     except Exception as error:
         raise Misfit(_explained(error)) from error
@@ -106,14 +108,18 @@ def _explained(error: Exception) -> str:
     )
 
 
-def _answered(status: int, body: Any) -> UploadedFile | AnchorUploadsError:
+def _answered(status: int, body: Any) -> UploadedFile | AnchorUploadsError | ContractDrift:
+    """Return what the wrapper makes of an answer; a file with a complaint about the answer counts as the complaint."""
+
     def answer(request: httpx.Request) -> httpx.Response:
         request.read()
         return httpx.Response(status, content=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
 
     try:
-        return _upload(answer)
-    except AnchorUploadsError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ContractDrift)
+            return _upload(answer)
+    except (AnchorUploadsError, ContractDrift) as error:
         return error
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import attrs
 import pytest
 
@@ -241,6 +242,7 @@ def test_an_error_leaves_what_the_input_had(twin: Twin, page: Any, site: FormSit
     [
         ("<button>Choose</button>", "<button> is not an <input type=file>"),
         ("<input id=x>", '<input id="x"> is not an <input type=file>'),
+        (f"<input id={'x' * 500}>", '^<input id="x{109}…> is not an <input type=file>'),
         ("<svg></svg>", "not an HTML element"),
         ("<fieldset disabled><input type=file></fieldset>", "is disabled"),
     ],
@@ -438,6 +440,11 @@ def test_an_element_that_does_not_come_is_an_error_in_time(
     assert time.monotonic() - started < 5
 
 
+def test_what_cannot_be_right_is_no_reason_to_wait_for_an_element(twin: Twin, page: Any) -> None:
+    with pytest.raises(AttachError, match="not an absolute path"):
+        twin.attach(page.locator("#nowhere"), RemoteFile("report.pdf", 5), timeout=1)
+
+
 @pytest.mark.parametrize("when", ["before", "in the change event"])
 def test_a_page_that_hangs_is_an_error_in_time(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], when: str
@@ -477,6 +484,44 @@ def test_a_handler_of_file_choosers_may_attach(site: FormSite, session: Session,
             await page.close()
 
     asyncio.run(main())
+
+
+def test_who_is_cancelled_closes_its_cdp_session_all_the_same(
+    site: FormSite, session: Session, files: list[UploadedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from playwright.async_api import CDPSession, async_playwright
+
+    from anchor_uploads.playwright import attach_async
+
+    scopes: list[anyio.CancelScope] = []
+    closed = []
+    send, detach = CDPSession.send, CDPSession.detach
+
+    async def send_until_cancelled(cdp: CDPSession, method: str, params: Any = None) -> Any:
+        if method == "DOM.setFileInputFiles":
+            scopes[0].cancel()
+            await anyio.sleep_forever()
+        return await send(cdp, method, params)
+
+    async def detach_and_tell(cdp: CDPSession) -> None:
+        await detach(cdp)
+        closed.append(cdp)
+
+    async def main() -> None:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.connect_over_cdp(str(session.cdp_url))
+            page = await browser.contexts[0].new_page()
+            await page.goto(site.url())
+            with anyio.CancelScope() as scope:
+                scopes.append(scope)
+                await attach_async(page.locator("input"), files[0])
+            assert scope.cancelled_caught
+            await page.close()
+
+    monkeypatch.setattr(CDPSession, "send", send_until_cancelled)
+    monkeypatch.setattr(CDPSession, "detach", detach_and_tell)
+    asyncio.run(main())
+    assert len(closed) == 1
 
 
 def test_nothing_but_a_sender_of_commands_is_needed(

@@ -147,7 +147,7 @@ LIES: dict[str, tuple[dict[str, Callable[..., Response]], str, str]] = {
     "a state that is none": (
         {"session_status": refuse(200, {"data": None})},
         "end the session",
-        "the wrapper cannot use",
+        "the wrapper says",
     ),
 }
 

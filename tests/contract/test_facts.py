@@ -105,7 +105,8 @@ def test_every_fact_is_among_those(wrapper: WrapperFacts) -> None:
 
 
 SECURITY_ADVICE = (
-    "See API_KEY_HEADER in wrapper/anchor_uploads/contract.py, and where exchange.py sends it; "
+    "See API_KEY_HEADER in wrapper/anchor_uploads/_call/contract.py, and where "
+    "wrapper/anchor_uploads/_net/connections.py sends it; "
     "the wrapper knows one key in a header"
 )
 
@@ -167,11 +168,11 @@ RENAMES = {
             ("              file:\n                allOf:", "              document:\n                allOf:"),
             ("              - file\n", "              - document\n"),
         ],
-        ["wrapper/anchor_uploads/contract.py line", "'file'", "git diff spec/openapi.yaml", "CHANGELOG.md"],
+        ["wrapper/anchor_uploads/_call/contract.py line", "'file'", "git diff spec/openapi.yaml", "CHANGELOG.md"],
     ),
     "the reply's message": (
         [(REPLY_MESSAGE, REPLY_MESSAGE.replace("message", "text", 1))],
-        ["[reply, text]", "Callers never see it", "uploaded_file in wrapper/anchor_uploads/outcome.py"],
+        ["[reply, text]", "Callers never see it", "uploaded_file in wrapper/anchor_uploads/_call/reply.py"],
     ),
     "the header": (
         [("            anchor-api-key:\n", "            x-api-key:\n")],

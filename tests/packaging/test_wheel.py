@@ -30,6 +30,7 @@ def test_the_wheel_holds_the_three_packages_with_their_types_and_nothing_else(wh
     packages = {"anchor_uploads", "anchor_browser_api_client", "anchor_browser_api_models"}
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
     assert {f"{package}/py.typed" for package in packages} <= set(names)
+    assert "anchor_uploads/_attach/page.js" in names
     assert not [name for name in names if "__pycache__" in name or "tests/" in name]
     assert [name for name in names if name.endswith("licenses/LICENSE")]
 

@@ -54,11 +54,14 @@ class Request:
 class Exchange:
     """What a behaviour works with: the request, whose body it reads as far as it likes, and the connection."""
 
-    def __init__(self, connection: socket.socket, stream: BinaryIO, request: Request, *, keep: bool) -> None:
+    def __init__(
+        self, connection: socket.socket, stream: BinaryIO, request: Request, *, keep: bool, settling: threading.Event
+    ) -> None:
         self.request = request
         self._connection = connection
         self._stream = stream
         self._keep = keep
+        self._settling = settling
         self.open = True
 
     @property
@@ -78,10 +81,21 @@ class Exchange:
                 self.request.body += block
         self.request.complete = self.request.received == self.length
 
+    def read_on(self) -> None:
+        """Read the rest of the body, slowly, until it ends or the client closes."""
+        while self.open and not self.request.complete:
+            self.read(self.request.received + 256 * 1024)
+            time.sleep(0.01)
+
+    def wait(self, seconds: float = 20) -> None:
+        """Do nothing with the connection for so many seconds, or until the server is to settle."""
+        self._settling.wait(seconds)
+
+    def send(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
     def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        head = f"HTTP/1.1 {status} Reason\r\nContent-Length: {len(body)}\r\n"
-        head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-        self._connection.sendall(head.encode() + b"\r\n" + body)
+        self.send(head_of(status, {"Content-Length": str(len(body)), **(headers or {})}) + body)
 
     def reset(self) -> None:
         """Break the connection with a TCP reset instead of closing it."""
@@ -92,11 +106,21 @@ class Exchange:
 Behaviour = Callable[[Exchange], None]
 
 
+def head_of(status: int, headers: dict[str, str]) -> bytes:
+    """Return the head of an answer; those of an interim answer (1xx) are all of it."""
+    lines = [f"HTTP/1.1 {status} Reason", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def json_of(body: bytes | object) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
 def answer(
     status: int = 200, body: bytes | object = SAVED, headers: dict[str, str] | None = None, *, delay: float = 0
 ) -> Behaviour:
     """Read the request whole and answer it, after `delay` seconds."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    content = json_of(body)
 
     def behave(exchange: Exchange) -> None:
         exchange.read()
@@ -112,7 +136,54 @@ def answer_early(status: int, body: object, *, after: int) -> Behaviour:
 
     def behave(exchange: Exchange) -> None:
         exchange.read(after)
-        exchange.reply(status, json.dumps(body).encode(), {"Connection": "close"})
+        exchange.reply(status, json_of(body), {"Connection": "close"})
+        exchange.open = False
+
+    return behave
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """How a body cannot be read whole: what its headers say, what of it is sent, and what shows the flaw then.
+
+    readable: whether a reader gets to know the content nevertheless. then: bytes, or None to send no more of it.
+    """
+
+    headers: Callable[[bytes], dict[str, str]]
+    sent: Callable[[bytes], bytes] = bytes
+    then: bytes | None = b""
+    readable: bool = True
+
+
+def _more_than_there_is(content: bytes) -> dict[str, str]:
+    return {"Content-Length": str(len(content) + 100)}
+
+
+FLAWS: dict[str, Flaw] = {
+    "shorter than its length": Flaw(_more_than_there_is),
+    "badly chunked": Flaw(
+        lambda _: {"Transfer-Encoding": "chunked"}, lambda content: b"%x\r\n%b\r\n" % (len(content), content), b"?!\r\n"
+    ),
+    "not gzip": Flaw(lambda content: {"Content-Encoding": "gzip", "Content-Length": str(len(content))}, readable=False),
+    "stalls": Flaw(_more_than_there_is, then=None),
+}
+
+
+def answer_broken(
+    status: int, flaw: str, content: bytes, headers: dict[str, str] | None = None, *, after: int | None = None
+) -> Behaviour:
+    """Answer with a body that has one of `FLAWS`, when `after` bytes of the request's are there, or all (None)."""
+    kind = FLAWS[flaw]
+
+    def behave(exchange: Exchange) -> None:
+        exchange.read(after)
+        exchange.send(head_of(status, {**kind.headers(content), **(headers or {})}) + kind.sent(content))
+        # What can be read is read before the flaw shows.
+        exchange.wait(0.05)
+        if kind.then is None:
+            exchange.wait()
+        else:
+            exchange.send(kind.then)
         exchange.open = False
 
     return behave
@@ -129,20 +200,27 @@ def reset(*, after: int | None) -> Behaviour:
 
 
 class RawServer:
-    """Serve on a free port of 127.0.0.1. Each request takes the next of `script`; then `answer()` serves the rest."""
+    """Serve on a free port of 127.0.0.1. Each request takes the next of `script`; then `answer()` serves the rest.
 
-    def __init__(self, *, keep: bool = True, tls: ssl.SSLContext | None = None) -> None:
+    keep: whether requests keep their bodies. narrow: the system takes next to nothing of what is not read here, so that
+    a client cannot have sent megabytes before the server has seen them.
+    """
+
+    def __init__(self, *, keep: bool = True, tls: ssl.SSLContext | None = None, narrow: bool = False) -> None:
         self.requests: list[Request] = []
         self.script: list[Behaviour] = []
         self.connections = 0
         self._keep = keep
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if narrow:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         self.port: int = self._listener.getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._closing = False
+        self._settling = threading.Event()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> RawServer:
@@ -151,6 +229,7 @@ class RawServer:
 
     def __exit__(self, *_exception: object) -> None:
         self._closing = True
+        self._settling.set()
         # Closing a socket does not wake a thread that waits in accept(), a connection does.
         socket.create_connection(("127.0.0.1", self.port)).close()
         self._accepting.join()
@@ -164,7 +243,8 @@ class RawServer:
             thread.join()
 
     def settle(self) -> None:
-        """Wait until every connection that a client has closed has been read to its end."""
+        """Wait until every connection that a client has closed has been read to its end; none waits any more."""
+        self._settling.set()
         deadline = time.monotonic() + 10
         while (self._open or not self.requests) and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -196,7 +276,7 @@ class RawServer:
                 while head := self._head(stream):
                     request = Request(head, connection=number)
                     self.requests.append(request)
-                    exchange = Exchange(connection, stream, request, keep=self._keep)
+                    exchange = Exchange(connection, stream, request, keep=self._keep, settling=self._settling)
                     behaviour = self.script.pop(0) if self.script else answer()
                     behaviour(exchange)
                     if not exchange.open:

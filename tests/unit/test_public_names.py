@@ -12,6 +12,7 @@ import pytest
 
 import anchor_uploads
 from anchor_uploads import errors
+from anchor_uploads._call import upload
 
 TREE = [
     (0, "AnchorUploadsError"),
@@ -32,7 +33,10 @@ TREE = [
     (1, "UploadsFailed"),
     (0, "KeyboardInterrupt"),
     (1, "UploadsInterrupted"),
+    (0, "UserWarning"),
+    (1, "ContractDrift"),
 ]
+BUILTINS = {"KeyboardInterrupt": KeyboardInterrupt, "UserWarning": UserWarning}
 
 
 def test_every_public_name_is_there_and_documented() -> None:
@@ -55,12 +59,13 @@ def test_the_tree_in_the_docstring_is_the_tree_of_errors() -> None:
         name = line.lstrip(" │├└─").split()[0]
         drawn.append(((len(line) - len(line.lstrip(" │├└─"))) // 4, name))
     assert drawn == TREE
-    assert {name for _depth, name in TREE} == {*errors.__all__, "KeyboardInterrupt"}
+    assert {name for _depth, name in TREE} == {*errors.__all__, *BUILTINS}
     parents: list[str] = []
     for depth, name in TREE:
         parents[depth:] = [name]
         for parent in parents:
-            assert issubclass(getattr(errors, name, KeyboardInterrupt), getattr(errors, parent, KeyboardInterrupt))
+            kinds = {**BUILTINS, **vars(errors)}
+            assert issubclass(kinds[name], kinds[parent])
 
 
 def test_bad_input_is_a_value_error() -> None:
@@ -84,7 +89,7 @@ def test_errors_survive_a_process_boundary() -> None:
 def test_values_are_frozen(name: str) -> None:
     kind = getattr(anchor_uploads, name)
     assert attrs.has(kind)
-    required = {each.name: "x" for each in attrs.fields(kind) if each.default is attrs.NOTHING}
+    required = {each.alias: "x" for each in attrs.fields(kind) if each.default is attrs.NOTHING}
     value = kind(**required)
     assert attrs.evolve(value) == value
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -119,8 +124,12 @@ def test_the_twins_have_the_same_surface() -> None:
         inspect.signature(f).parameters for f in (anchor_uploads.upload_file, anchor_uploads.upload_file_async)
     )
     assert list(one) == list(other)
-    method = inspect.signature(anchor_uploads.UploadClient.upload_file).parameters
-    # What a call may override is an option of the client that the function makes.
-    overrides = {"timeout", "deadline", "max_retries", "retry_unknown"}
-    assert [*(name for name in method if name not in {"self", *overrides}), "options"] == list(one)
-    assert overrides < set(inspect.signature(anchor_uploads.UploadClient).parameters)
+    # What a call may have instead of its client's is an option of the client that the function makes.
+    options = upload.CallOptions.__optional_keys__
+    assert options < set(inspect.signature(anchor_uploads.UploadClient).parameters)
+    assert options < upload.UploadOptions.__optional_keys__
+
+
+def test_an_option_that_there_is_not_is_refused() -> None:
+    with pytest.raises(TypeError, match="no option check_sum"):
+        anchor_uploads.UploadClient(api_key="k").upload_file("x", b"", check_sum=True)  # type: ignore[call-arg]

@@ -17,6 +17,7 @@ from anchor_uploads.errors import (
     AuthenticationFailed,
     BadRequest,
     ConnectionFailed,
+    ContractDrift,
     FileTooLarge,
     InvalidArgument,
     OutcomeUnknown,
@@ -32,25 +33,25 @@ from anchor_uploads.errors import (
 )
 
 if TYPE_CHECKING:
-    from anchor_uploads.batch import FailedUpload, UploadReport
+    from anchor_uploads._batch import FailedUpload, UploadReport
+    from anchor_uploads._call.body import UploadProgress
+    from anchor_uploads._call.reply import Session, UploadedFile
+    from anchor_uploads._call.settings import Settings, Timeouts
     from anchor_uploads.client import AsyncUploadClient, UploadClient, upload_file, upload_file_async
-    from anchor_uploads.config import Settings, Timeouts
-    from anchor_uploads.outcome import Session, UploadedFile
-    from anchor_uploads.progress import UploadProgress
 
 __version__ = "0.1.0"
 
 # Importing httpx takes about 0.1 s, which a program that only names an error class need not pay.
 _LAZY = {
     "AsyncUploadClient": "client",
-    "FailedUpload": "batch",
-    "Session": "outcome",
-    "Settings": "config",
-    "Timeouts": "config",
+    "FailedUpload": "_batch",
+    "Session": "_call.reply",
+    "Settings": "_call.settings",
+    "Timeouts": "_call.settings",
     "UploadClient": "client",
-    "UploadProgress": "progress",
-    "UploadReport": "batch",
-    "UploadedFile": "outcome",
+    "UploadProgress": "_call.body",
+    "UploadReport": "_batch",
+    "UploadedFile": "_call.reply",
     "upload_file": "client",
     "upload_file_async": "client",
 }
@@ -62,6 +63,7 @@ __all__ = [
     "AuthenticationFailed",
     "BadRequest",
     "ConnectionFailed",
+    "ContractDrift",
     "FailedUpload",
     "FileTooLarge",
     "InvalidArgument",

@@ -14,36 +14,13 @@ https://chromedevtools.github.io/devtools-protocol/tot/DOM/#method-setFileInputF
 
 from __future__ import annotations
 
-import re
-import secrets
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from attrs import frozen
-
-from anchor_uploads import AttachError, in_page
-from anchor_uploads.attachment import (
-    Attachable,
-    AttachedFile,
-    AttachedFileReplaced,
-    RemoteFile,
-    check_accept,
-    check_input,
-    compare,
-    remote_files,
-    warn_of_replaced,
-)
-from anchor_uploads.conversation import (
-    AsyncSend,
-    Send,
-    Steps,
-    call_for_object,
-    call_for_value,
-    our_world,
-    run,
-    run_async,
-)
+from anchor_uploads import AttachError
+from anchor_uploads._attach.expected import Attachable, AttachedFile, AttachedFileReplaced, RemoteFile
+from anchor_uploads._attach.steps import DIGEST_LIMIT, put_files
+from anchor_uploads._call.steps import run, run_async
 
 __all__ = [
     "DIGEST_LIMIT",
@@ -56,12 +33,8 @@ __all__ = [
     "set_input_files_async",
 ]
 
-DIGEST_LIMIT = 256 * 1024 * 1024
-"""Bytes up to which a page hashes a file: `crypto.subtle` takes it whole, and so holds it in the page's memory."""
-
-# What browsers answer once a page has reacted to its new files by going elsewhere; not once the target is closed, for
-# that may be a crash or a lost connection.
-_PAGE_IS_GONE = re.compile(r"Cannot find context|context was destroyed|navigated or closed|Could not find object")
+Send = Callable[[str, dict[str, Any]], dict[str, Any]]
+AsyncSend = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 def set_input_files(
@@ -84,136 +57,13 @@ def set_input_files(
 
     Raises `AttachError`, and what `send` raises. Warns with `AttachedFileReplaced`.
     """
-    found = run(put_files(node, files, ignore_accept=ignore_accept, detached_ok=detached_ok), send)
-    warn_of_replaced(files, found.modified, stacklevel=2)
-    return found.files
+    steps = put_files(files, node, ignore_accept=ignore_accept, detached_ok=detached_ok)
+    return run(steps, lambda command: send(*command))
 
 
 async def set_input_files_async(
     send: AsyncSend, node: Mapping[str, Any], *files: Attachable, ignore_accept: bool = False, detached_ok: bool = False
 ) -> tuple[AttachedFile, ...]:
     """`set_input_files` for a `send` that must be awaited."""
-    found = await run_async(put_files(node, files, ignore_accept=ignore_accept, detached_ok=detached_ok), send)
-    warn_of_replaced(files, found.modified, stacklevel=2)
-    return found.files
-
-
-def start_search(name: str) -> Steps[str]:
-    """Listen in every frame of the target for the element that `in_page.ANNOUNCE` will announce by `name`."""
-    world = yield from our_world()
-    search = yield from call_for_object(in_page.LISTEN, {"executionContextId": world}, name)
-    return cast(str, search)
-
-
-def end_search(search: str) -> Steps[dict[str, Any]]:
-    """Return the node that was announced, as `set_input_files` takes it. Raises `AttachError` if none was."""
-    found = yield from call_for_object(in_page.FOUND, {"objectId": search})
-    if found is None:
-        raise AttachError(
-            "the browser did not tell which element it is: the page has overridden dispatchEvent, or its frame went "
-            "elsewhere; find the element again"
-        )
-    return {"objectId": found}
-
-
-@frozen
-class Found:
-    """What the page has now. modified: when each file was last written, in milliseconds since 1970."""
-
-    files: tuple[AttachedFile, ...]
-    modified: tuple[float, ...]
-
-
-def put_files(
-    node: Mapping[str, Any], files: Sequence[Attachable], *, ignore_accept: bool, detached_ok: bool
-) -> Steps[Found]:
-    """The whole of `set_input_files` but for the warnings."""
-    wanted = remote_files(files)
-    group = f"anchor-uploads-{secrets.token_hex(8)}"
-    try:
-        field = yield from _field(node, group)
-        check_input(field.facts, len(wanted), detached_ok=detached_ok)
-        probed = yield from _probe(field, wanted)
-        if not ignore_accept:
-            check_accept(field.facts, wanted, [each["type"] for each in probed])
-        yield from _hand_over(field, wanted, probed)
-    except Exception:
-        yield from _forget(group)
-        raise
-    yield from _forget(group)
-    return Found(tuple(map(_attached_file, probed)), tuple(each["modified"] for each in probed))
-
-
-def _forget(group: str) -> Steps[None]:
-    # A page that has gone elsewhere has forgotten already.
-    with suppress(Exception):
-        yield "Runtime.releaseObjectGroup", {"objectGroup": group}
-
-
-@frozen
-class _Field:
-    """The page's input as it is seen from our world: its object there, and what it says of itself."""
-
-    world: int
-    group: str
-    object: str
-    facts: dict[str, Any]
-
-
-def _field(node: Mapping[str, Any], group: str) -> Steps[_Field]:
-    # Not nodeId: one that is out of date can crash the page.
-    handle = {key: node[key] for key in ("objectId", "backendNodeId") if key in node}
-    if not handle:
-        raise AttachError("the node has neither an objectId nor a backendNodeId; is there such an element?")
-    world = yield from our_world()
-    described = yield "DOM.describeNode", handle
-    backend = described["node"]["backendNodeId"]
-    place = {"backendNodeId": backend, "executionContextId": world, "objectGroup": group}
-    resolved = yield "DOM.resolveNode", place
-    target = resolved["object"]["objectId"]
-    facts = yield from call_for_value(in_page.INSPECT, target)
-    return _Field(world, group, target, facts)
-
-
-def _probe(field: _Field, wanted: Sequence[RemoteFile]) -> Steps[list[dict[str, Any]]]:
-    """Return what the browser makes of the paths, in an input of ours. Raises `AttachError` if it is not `wanted`."""
-    place = {"executionContextId": field.world, "objectGroup": field.group}
-    probe = cast(str, (yield from call_for_object(in_page.PROBE, place)))
-    yield "DOM.setFileInputFiles", {"files": [file.path for file in wanted], "objectId": probe}
-    digests = [file.sha256 is not None for file in wanted]
-    found: list[dict[str, Any]] = yield from call_for_value(in_page.READ, probe, digests, DIGEST_LIMIT)
-    compare(field.facts, wanted, tuple(map(_attached_file, found)), "The input was not touched.")
-    return found
-
-
-def _hand_over(field: _Field, wanted: Sequence[RemoteFile], probed: Sequence[Mapping[str, Any]]) -> Steps[None]:
-    """Give the page the files. Raises `AttachError` if they are not those that were `probed` any more."""
-    expected = [{key: each[key] for key in ("name", "size", "modified")} for each in probed]
-    place = {"objectId": field.object, "objectGroup": field.group}
-    guard = cast(str, (yield from call_for_object(in_page.GUARD, place, expected)))
-    try:
-        yield "DOM.setFileInputFiles", {"files": [file.path for file in wanted], "objectId": field.object}
-    except Exception:
-        with suppress(Exception):
-            yield from call_for_value(in_page.VERDICT, guard)
-        raise
-    try:
-        judged = yield from call_for_value(in_page.VERDICT, guard)
-    except Exception as error:
-        if _PAGE_IS_GONE.search(str(error)):
-            # It heard of the right files and left: the guard lets no other ones through.
-            return
-        raise
-    if not judged["right"]:
-        found = tuple(AttachedFile(each["name"], each["size"]) for each in judged["found"])
-        compare(field.facts, wanted, found, "The input is empty now.")
-        raise AttachError(
-            "the files changed on the browser's machine while they were attached; the input is empty now. Attach "
-            "them again when they are complete",
-            expected=tuple(wanted),
-            found=found,
-        )
-
-
-def _attached_file(seen: Mapping[str, Any]) -> AttachedFile:
-    return AttachedFile(seen["name"], seen["size"], seen["sha256"], seen["problem"])
+    steps = put_files(files, node, ignore_accept=ignore_accept, detached_ok=detached_ok)
+    return await run_async(steps, lambda command: send(*command))

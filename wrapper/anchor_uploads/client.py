@@ -1,148 +1,204 @@
-"""The two clients: all of the input and output, and nothing else. What they share is in `exchange`."""
+"""The two clients: shells over one base that open a file, have the steps of a call done, and close it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from concurrent.futures import Executor
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
+import anyio
 import httpx
-import tenacity
 
-from anchor_uploads import batch, exchange
-from anchor_uploads.batch import AsyncBatchItem, BatchItem, UploadReport
-from anchor_uploads.config import DEFAULT_TIMEOUTS, Settings, Timeouts
-from anchor_uploads.errors import AnchorUploadsError, SessionNotFound
-from anchor_uploads.exchange import Exchange, Result, Upload, checked_session_id, prepare_to_read
-from anchor_uploads.opening import AsyncFileInput, FileInput, open_source, opened
-from anchor_uploads.outcome import BODY_LIMIT, Answer, Session, UploadedFile
-from anchor_uploads.progress import ProgressCallback
+from anchor_uploads import _batch
+from anchor_uploads._aside import TimeIsUp
+from anchor_uploads._batch import AsyncBatchItem, Batch, BatchItem, BatchOptions, UploadReport
+from anchor_uploads._call import sessions
+from anchor_uploads._call.contract import SessionId
+from anchor_uploads._call.exchange import Calls
+from anchor_uploads._call.reply import Session, UploadedFile
+from anchor_uploads._call.secrets import hidden
+from anchor_uploads._call.settings import DEFAULT_TIMEOUTS, Deadline, Settings, Timeouts
+from anchor_uploads._call.steps import run, run_async
+from anchor_uploads._call.table import time_is_up
+from anchor_uploads._call.upload import FileOptions, UploadOptions, upload
+from anchor_uploads._net.connections import AsyncConnections, Connections
+from anchor_uploads._sources.opening import AsyncFileInput, FileInput, label_of, opened, opened_async
+from anchor_uploads._sources.source import Source
+from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, StatusError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
 
 _log = logging.getLogger("anchor_uploads")
 
+_FAREWELL_SECONDS = 10.0
+"""How long a block that is left by a cancellation waits for its session to be ended."""
 
-class UploadClient:
-    """Uploads files into Anchor Browser sessions. Keep one and use it from any thread; it keeps its connections.
 
-    api_key, base_url: default to `ANCHORBROWSER_API_KEY` and `ANCHORBROWSER_BASE_URL`.
-    timeout, deadline, max_retries, retry_unknown, progress_interval: see `Settings`.
-    http_client: an `httpx.Client` of your own, for proxies, certificates, HTTP/2 or transports; never closed here.
-    Without one, the client may be used in a forked process, too: it makes connections of its own there.
+class _Upload:
+    """What one call of `upload_file` was asked for. Its clock starts here."""
 
-    Raises `InvalidArgument` for a key or URL that cannot be right.
-    """
+    def __init__(self, settings: Settings, session: SessionId, file: object, options: UploadOptions) -> None:
+        if unknown := options.keys() - UploadOptions.__optional_keys__:
+            raise TypeError(f"upload_file has no option {', '.join(sorted(unknown))}")
+        self._settings = settings.changed(options)
+        self._options = options
+        self._session = session.uuid()
+        self.deadline = Deadline(self._settings.deadline)
+        self.naming = {"filename": options.get("filename"), "content_type": options.get("content_type")}
+        self._what = f"upload of {label_of(file, options.get('filename'))} to session {self._session}"
+
+    def steps(self, source: Source) -> Calls[UploadedFile]:
+        return upload(self._settings, self._session, source, self.deadline, self._options)
+
+    @contextmanager
+    def in_time(self) -> Iterator[None]:
+        """Say of a file that was not opened in time that nothing was sent of it."""
+        try:
+            yield
+        except TimeIsUp:
+            raise time_is_up(self._what, self.deadline.seconds) from None
+
+
+class _Client(Generic[HttpClient]):
+    """What both clients are made of."""
+
+    settings: Settings
+    _connections: Any
 
     def __init__(
         self,
         *,
         api_key: str | None = None,
         base_url: str | None = None,
-        timeout: float | Timeouts = DEFAULT_TIMEOUTS,
+        timeout: float | Timeouts | None = DEFAULT_TIMEOUTS,
         deadline: float | None = None,
         max_retries: int = 2,
         retry_unknown: bool = False,
         progress_interval: float = 0.05,
-        http_client: httpx.Client | None = None,
+        http_client: HttpClient | None = None,
     ) -> None:
-        settings = Settings.from_environment(
-            api_key=api_key,
-            base_url=base_url,
-            timeouts=timeout,
-            deadline=deadline,
-            max_retries=max_retries,
-            retry_unknown=retry_unknown,
-            progress_interval=progress_interval,
-        )
+        try:
+            settings = Settings.from_environment(
+                api_key=api_key,
+                base_url=base_url,
+                timeouts=timeout,
+                deadline=deadline,
+                max_retries=max_retries,
+                retry_unknown=retry_unknown,
+                progress_interval=progress_interval,
+            )
+        except InvalidArgument as error:
+            # Tracebacks may be shown with the variables of their frames, and a key may be in either of these.
+            del api_key, base_url
+            raise error.with_traceback(None) from None
         self._set_up(settings, http_client)
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, http_client: httpx.Client | None = None) -> UploadClient:
+    def from_settings(cls, settings: Settings, *, http_client: HttpClient | None = None) -> Self:
         """Return a client with the settings of another, perhaps one of another process."""
         client = cls.__new__(cls)
         client._set_up(settings, http_client)
         return client
 
-    def upload_file(
-        self,
-        session_id: str | UUID,
-        file: FileInput,
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        on_progress: ProgressCallback | None = None,
-        checksum: bool = False,
-        timeout: float | Timeouts | None = None,
-        deadline: float | None = None,
-        max_retries: int | None = None,
-        retry_unknown: bool | None = None,
-    ) -> UploadedFile:
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({getattr(self, 'settings', '')!r})"
+
+    def _set_up(self, settings: Settings, http_client: HttpClient | None) -> None:
+        raise NotImplementedError
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        """Frame a call: it is refused once the client is closed, and its errors do not show the key."""
+        with hidden(self.settings._api_key):
+            self._connections.check_open()
+            yield
+
+
+class UploadClient(_Client[httpx.Client]):
+    """Uploads files into Anchor Browser sessions. Keep one and use it from any thread; it keeps its connections.
+
+    api_key, base_url: default to `ANCHORBROWSER_API_KEY` and `ANCHORBROWSER_BASE_URL`.
+    timeout, deadline, max_retries, retry_unknown, progress_interval: see `Settings`.
+    http_client: an `httpx.Client` of your own, for proxies, certificates, HTTP/2 or transports; never closed here. Its
+    headers, cookies and `auth` are used. Over HTTP/2 an answer that comes before the body is out is not understood:
+    such an upload ends with `ConnectionFailed`, at the latest after `Timeouts.write`.
+    Without one, the client may be used in a forked process, too: it makes connections of its own there.
+
+    Raises `InvalidArgument` for a key or URL that cannot be right.
+    """
+
+    _connections: Connections
+
+    def upload_file(self, session_id: str | UUID, file: FileInput, **options: Unpack[UploadOptions]) -> UploadedFile:
         """Put `file` into the uploads directory of a session and return where it is.
 
         file: a path, a URL that fsspec can read, bytes, a binary file object (read from its position on, never closed)
-        or an iterable of bytes. What has no length is first copied to a temporary file.
+        or an iterable of bytes. What has no length is first copied to a temporary file. With a deadline, what may never
+        come (a pipe, a file object, an iterable, a URL) is read in another thread, which is left behind at the end.
         filename, content_type: what to send instead of the file's own name and the type guessed from it.
         on_progress: called with `UploadProgress`; what it raises aborts the upload. checksum: compute the SHA-256.
-        timeout, deadline, max_retries, retry_unknown: instead of the client's, for this call.
+        timeout, deadline, max_retries, retry_unknown: instead of the client's, for this call; `deadline=None` lifts it.
 
         Raises `InvalidArgument` and `SourceError` before anything is sent, `SourceError` also for a file that changes
         while it is read, and `ConnectionFailed`, `TimedOut`, `OutcomeUnknown`, `StatusError` or `UnexpectedResponse`.
-        Source: the operation `POST /v1/sessions/{sessionId}/uploads`.
+        Warns with `ContractDrift`. Source: the operation `POST /v1/sessions/{sessionId}/uploads`.
         """
-        settings = self.settings.changed(
-            timeout=timeout, deadline=deadline, max_retries=max_retries, retry_unknown=retry_unknown
-        )
-        session = checked_session_id(session_id)
-        with open_source(file, filename=filename, content_type=content_type) as source:
-            return self._run(Upload(settings, session, source, on_progress=on_progress, checksum=checksum))
+        session = SessionId(session_id)
+        del session_id
+        with self._call():
+            call = _Upload(self.settings, session, file, options)
+            with call.in_time():
+                source = opened(file, within=call.deadline.left(), **call.naming)
+            with source:
+                return run(call.steps(source), self._connections.do)
 
     def upload_files(
-        self,
-        session_id: str | UUID,
-        files: Iterable[BatchItem],
-        *,
-        concurrency: int = 4,
-        on_progress: ProgressCallback | None = None,
-        executor: Executor | None = None,
+        self, session_id: str | UUID, files: Iterable[BatchItem], **options: Unpack[BatchOptions]
     ) -> UploadReport:
-        """Put many files into a session, `concurrency` at a time, and report what became of each.
+        """Put many files into a session, a few at a time, and report what became of each.
 
         files: what `upload_file` takes, or pairs of a file name and that; drawn as they are needed. One that fails does
-        not stop the others. executor: what runs the uploads, for example a `ProcessPoolExecutor` or Dask's; the files
-        must then be paths, URLs or bytes, and `on_progress` is called once for each file.
+        not stop the others. concurrency: how many at a time (4). on_progress: called with `UploadProgress`, one call at
+        a time. executor: what runs the uploads, for example a `ProcessPoolExecutor` or Dask's; the files must then be
+        paths, URLs or bytes, and `on_progress` is called once for each file.
 
         Raises `SourceError` before anything is sent if two files of a collection have the same name,
         `UploadsInterrupted` on Ctrl-C, and what `on_progress` raises.
         """
-        session = str(checked_session_id(session_id))
-        return batch.run(
-            files,
-            lambda task, watch: self.upload_file(session, task.file, filename=task.filename, on_progress=watch),
-            settings=self.settings,
-            session_id=session,
-            concurrency=concurrency,
-            on_progress=on_progress,
-            executor=executor,
-        )
+        session = SessionId(session_id)
+        del session_id
+        with self._call():
+            batch = Batch(files, self.settings, session.uuid(), **options)
+            return _batch.run(
+                batch, files, lambda task, watch: self.upload_file(session.uuid(), task.file, **_named(task, watch))
+            )
 
     def create_session(self, **body: Any) -> Session:
         """Start a browser session; `body` is sent as it is, for example `session={"initial_url": "https://…"}`.
 
         Raises as `upload_file` does, but for `SourceError`. Source: the operation `POST /v1/sessions`.
         """
-        return self._run(exchange.create_session(self.settings, body))
+        with self._call():
+            return run(sessions.create_session(self.settings, body), self._connections.do)
 
     def get_session(self, session_id: str | UUID) -> str | None:
         """Return the status of a session, in the service's words. Raises `SessionNotFound` if there is none."""
-        return self._run(exchange.get_session(self.settings, session_id))
+        session = SessionId(session_id)
+        del session_id
+        with self._call():
+            return run(sessions.get_session(self.settings, session), self._connections.do)
 
     def end_session(self, session_id: str | UUID) -> None:
         """End a session and its browser. Raises `SessionNotFound` if there is none."""
-        self._run(exchange.end_session(self.settings, session_id))
+        session = SessionId(session_id)
+        del session_id
+        with self._call():
+            run(sessions.end_session(self.settings, session), self._connections.do)
 
     @contextmanager
     def session(self, **body: Any) -> Iterator[Session]:
@@ -151,260 +207,157 @@ class UploadClient:
         try:
             yield session
         except BaseException:
-            try:
+            with _warning_of(session):
                 self.end_session(session.id)
-            except AnchorUploadsError as error:
-                _log.warning("session %s could not be ended: %s", session.id, error)
             raise
-        with suppress(SessionNotFound):
+        with _gone_already():
             self.end_session(session.id)
 
     def close(self) -> None:
-        """Close the connections; an `http_client` that was passed in stays open."""
-        if self._owns_http:
-            self._http.close()
+        """Close the connections; calls under way may end first. An `http_client` that was passed in stays open."""
+        self._connections.close()
 
-    def __enter__(self) -> UploadClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.settings!r})"
-
     def _set_up(self, settings: Settings, http_client: httpx.Client | None) -> None:
         self.settings = settings
-        self._owns_http = http_client is None
-        self._http = http_client or httpx.Client()
-        self._process = os.getpid()
-
-    def _connections(self) -> httpx.Client:
-        # A forked child must not speak on the connections of its parent.
-        if self._owns_http and self._process != os.getpid():
-            self._http, self._process = httpx.Client(), os.getpid()
-        return self._http
-
-    def _run(self, exchange: Exchange[Result]) -> Result:
-        return tenacity.Retrying(**exchange.policy())(lambda: self._try(exchange))
-
-    def _try(self, exchange: Exchange[Result]) -> Result:
-        attempt = exchange.next_attempt()
-        try:
-            answer = self._answer(attempt.request())
-        except httpx.RequestError as error:
-            raise attempt.failure(error) from error
-        return attempt.result(answer)
-
-    def _answer(self, request: httpx.Request) -> Answer:
-        response = self._connections().send(request, stream=True, follow_redirects=False)
-        try:
-            prepare_to_read(request, self.settings)
-            body = bytearray()
-            for block in response.iter_bytes():
-                body += block
-                if len(body) >= BODY_LIMIT:
-                    break
-        finally:
-            response.close()
-        return Answer(response.status_code, response.headers, bytes(body[:BODY_LIMIT]))
+        self._connections = Connections(http_client)
 
 
-class AsyncUploadClient:
-    """`UploadClient` for asyncio: the same methods, to be awaited. Files are read off the event loop."""
+class AsyncUploadClient(_Client[httpx.AsyncClient]):
+    """`UploadClient` for asyncio and trio: the same methods, to be awaited. Files are read off the event loop.
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        timeout: float | Timeouts = DEFAULT_TIMEOUTS,
-        deadline: float | None = None,
-        max_retries: int = 2,
-        retry_unknown: bool = False,
-        progress_interval: float = 0.05,
-        http_client: httpx.AsyncClient | None = None,
-    ) -> None:
-        settings = Settings.from_environment(
-            api_key=api_key,
-            base_url=base_url,
-            timeouts=timeout,
-            deadline=deadline,
-            max_retries=max_retries,
-            retry_unknown=retry_unknown,
-            progress_interval=progress_interval,
-        )
-        self._set_up(settings, http_client)
+    It may be used in one event loop after another. With `httpx_aiohttp.HttpxAiohttpClient()` as `http_client` (extra
+    `[aiohttp]`) it runs on aiohttp, which costs less where many small files are uploaded at once.
+    """
 
-    @classmethod
-    def from_settings(cls, settings: Settings, *, http_client: httpx.AsyncClient | None = None) -> AsyncUploadClient:
-        """Return a client with the settings of another, perhaps one of another process."""
-        client = cls.__new__(cls)
-        client._set_up(settings, http_client)
-        return client
+    _connections: AsyncConnections
 
     async def upload_file(
-        self,
-        session_id: str | UUID,
-        file: AsyncFileInput,
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        on_progress: ProgressCallback | None = None,
-        checksum: bool = False,
-        timeout: float | Timeouts | None = None,
-        deadline: float | None = None,
-        max_retries: int | None = None,
-        retry_unknown: bool | None = None,
+        self, session_id: str | UUID, file: AsyncFileInput, **options: Unpack[UploadOptions]
     ) -> UploadedFile:
         """Put `file` into the uploads directory of a session; see `UploadClient.upload_file`.
 
-        Cancelling it closes the file and the connection and leaves the client usable.
+        Cancelling it closes the file and the connection at once and leaves the client usable. What a thread still
+        waits for then is left behind.
         """
-        settings = self.settings.changed(
-            timeout=timeout, deadline=deadline, max_retries=max_retries, retry_unknown=retry_unknown
-        )
-        session = checked_session_id(session_id)
-        async with opened(file, filename=filename, content_type=content_type) as source:
-            return await self._run(Upload(settings, session, source, on_progress=on_progress, checksum=checksum))
+        session = SessionId(session_id)
+        del session_id
+        with self._call():
+            call = _Upload(self.settings, session, file, options)
+            with call.in_time():
+                source = await opened_async(file, within=call.deadline.left(), **call.naming)
+            with source:
+                return await run_async(call.steps(source), self._connections.do)
 
     async def upload_files(
         self,
         session_id: str | UUID,
         files: Iterable[AsyncBatchItem] | AsyncIterable[AsyncBatchItem],
-        *,
-        concurrency: int = 4,
-        on_progress: ProgressCallback | None = None,
-        executor: Executor | None = None,
+        **options: Unpack[BatchOptions],
     ) -> UploadReport:
         """Put many files into a session; see `UploadClient.upload_files`. Cancelling it cancels what runs."""
-        session = str(checked_session_id(session_id))
-        return await batch.run_async(
-            files,
-            lambda task, watch: self.upload_file(session, task.file, filename=task.filename, on_progress=watch),
-            settings=self.settings,
-            session_id=session,
-            concurrency=concurrency,
-            on_progress=on_progress,
-            executor=executor,
-        )
+        session = SessionId(session_id)
+        del session_id
+        with self._call():
+            batch = Batch(files, self.settings, session.uuid(), **options)
+            return await _batch.run_async(
+                batch, files, lambda task, watch: self.upload_file(session.uuid(), task.file, **_named(task, watch))
+            )
 
     async def create_session(self, **body: Any) -> Session:
         """Start a browser session; see `UploadClient.create_session`."""
-        return await self._run(exchange.create_session(self.settings, body))
+        with self._call():
+            return await run_async(sessions.create_session(self.settings, body), self._connections.do)
 
     async def get_session(self, session_id: str | UUID) -> str | None:
         """Return the status of a session; see `UploadClient.get_session`."""
-        return await self._run(exchange.get_session(self.settings, session_id))
+        session = SessionId(session_id)
+        del session_id
+        with self._call():
+            return await run_async(sessions.get_session(self.settings, session), self._connections.do)
 
     async def end_session(self, session_id: str | UUID) -> None:
         """End a session and its browser; see `UploadClient.end_session`."""
-        await self._run(exchange.end_session(self.settings, session_id))
+        session = SessionId(session_id)
+        del session_id
+        with self._call():
+            await run_async(sessions.end_session(self.settings, session), self._connections.do)
 
     @asynccontextmanager
     async def session(self, **body: Any) -> AsyncIterator[Session]:
-        """Start a session and end it when the block is left; see `UploadClient.session`."""
+        """Start a session and end it when the block is left; see `UploadClient.session`.
+
+        Also when it is left by a cancellation, which then waits for the service for up to 10 seconds.
+        """
         session = await self.create_session(**body)
+        left = False
         try:
             yield session
-        except BaseException:
-            try:
+            left = True
+            with _gone_already():
                 await self.end_session(session.id)
-            except AnchorUploadsError as error:
-                _log.warning("session %s could not be ended: %s", session.id, error)
+        except BaseException as error:
+            if not (left and isinstance(error, AnchorUploadsError)):
+                with _warning_of(session), anyio.move_on_after(_FAREWELL_SECONDS, shield=True):
+                    await self.end_session(session.id)
             raise
-        with suppress(SessionNotFound):
-            await self.end_session(session.id)
 
     async def close(self) -> None:
-        """Close the connections; an `http_client` that was passed in stays open."""
-        if self._owns_http:
-            await self._http.aclose()
+        """Close the connections; calls under way may end first. An `http_client` that was passed in stays open."""
+        await self._connections.close()
 
-    async def __aenter__(self) -> AsyncUploadClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
         await self.close()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.settings!r})"
-
     def _set_up(self, settings: Settings, http_client: httpx.AsyncClient | None) -> None:
         self.settings = settings
-        self._owns_http = http_client is None
-        self._http = http_client or httpx.AsyncClient()
-        self._process = os.getpid()
-
-    def _connections(self) -> httpx.AsyncClient:
-        if self._owns_http and self._process != os.getpid():
-            self._http, self._process = httpx.AsyncClient(), os.getpid()
-        return self._http
-
-    async def _run(self, exchange: Exchange[Result]) -> Result:
-        return await tenacity.AsyncRetrying(**exchange.policy())(self._try, exchange)
-
-    async def _try(self, exchange: Exchange[Result]) -> Result:
-        attempt = await asyncio.to_thread(exchange.next_attempt) if exchange.started else exchange.next_attempt()
-        try:
-            answer = await self._answer(attempt.async_request())
-        except httpx.RequestError as error:
-            raise attempt.failure(error) from error
-        return attempt.result(answer)
-
-    async def _answer(self, request: httpx.Request) -> Answer:
-        response = await self._connections().send(request, stream=True, follow_redirects=False)
-        try:
-            prepare_to_read(request, self.settings)
-            body = bytearray()
-            async for block in response.aiter_bytes():
-                body += block
-                if len(body) >= BODY_LIMIT:
-                    break
-        finally:
-            await response.aclose()
-        return Answer(response.status_code, response.headers, bytes(body[:BODY_LIMIT]))
+        self._connections = AsyncConnections(http_client)
 
 
-def upload_file(
-    session_id: str | UUID,
-    file: FileInput,
-    *,
-    filename: str | None = None,
-    content_type: str | None = None,
-    on_progress: ProgressCallback | None = None,
-    checksum: bool = False,
-    **options: Any,
-) -> UploadedFile:
-    """Upload one file with a client made for it; `options` are those of `UploadClient`. Keep a client for many."""
-    with UploadClient(**options) as client:
-        return client.upload_file(
-            session_id,
-            file,
-            filename=filename,
-            content_type=content_type,
-            on_progress=on_progress,
-            checksum=checksum,
-        )
+def upload_file(session_id: str | UUID, file: FileInput, **options: Any) -> UploadedFile:
+    """Upload one file with a client made for it, whose options are taken, too. Keep a client for many."""
+    of_file, of_client = _parted(options)
+    with UploadClient(**of_client) as client:
+        return client.upload_file(session_id, file, **of_file)
 
 
-async def upload_file_async(
-    session_id: str | UUID,
-    file: AsyncFileInput,
-    *,
-    filename: str | None = None,
-    content_type: str | None = None,
-    on_progress: ProgressCallback | None = None,
-    checksum: bool = False,
-    **options: Any,
-) -> UploadedFile:
+async def upload_file_async(session_id: str | UUID, file: AsyncFileInput, **options: Any) -> UploadedFile:
     """Upload one file with an `AsyncUploadClient` made for it; see `upload_file`."""
-    async with AsyncUploadClient(**options) as client:
-        return await client.upload_file(
-            session_id,
-            file,
-            filename=filename,
-            content_type=content_type,
-            on_progress=on_progress,
-            checksum=checksum,
-        )
+    of_file, of_client = _parted(options)
+    async with AsyncUploadClient(**of_client) as client:
+        return await client.upload_file(session_id, file, **of_file)
+
+
+def _parted(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    of_file = {name: options.pop(name) for name in FileOptions.__optional_keys__ & options.keys()}
+    return of_file, options
+
+
+def _named(task: _batch.Task, watch: _batch.Watch) -> UploadOptions:
+    return {"filename": task.filename, "on_progress": watch}
+
+
+@contextmanager
+def _gone_already() -> Iterator[None]:
+    try:
+        yield
+    except StatusError as error:
+        if error.status_code != 404:
+            raise
+
+
+@contextmanager
+def _warning_of(session: Session) -> Iterator[None]:
+    """Let the error that ended a session's block be the one to see, but say that the session goes on."""
+    try:
+        yield
+    except AnchorUploadsError as error:
+        _log.warning("session %s could not be ended: %s", session.id, error)

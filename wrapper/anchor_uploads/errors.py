@@ -13,12 +13,15 @@ AnchorUploadsError
 │   ├── FileTooLarge                        413, and a 400 that says so
 │   ├── RateLimited                         429
 │   └── ServerError                         500 to 599
-├── UnexpectedResponse                      an answer that the contract does not know
+├── UnexpectedResponse                      an answer that the contract does not know, or a hasty success
 ├── AttachError                             a page's file input cannot get, or did not get, the right files
 └── UploadsFailed                           files of a batch were not uploaded
 
 KeyboardInterrupt
 └── UploadsInterrupted                      Ctrl-C stopped a batch
+
+UserWarning
+└── ContractDrift                           done, but the answer is not quite the documented one
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from anchor_uploads.attachment import AttachedFile, RemoteFile
-    from anchor_uploads.batch import UploadReport
+    from anchor_uploads._attach.expected import AttachedFile, RemoteFile
+    from anchor_uploads._batch import UploadReport
 
 __all__ = [
     "AnchorUploadsError",
@@ -35,6 +38,7 @@ __all__ = [
     "AuthenticationFailed",
     "BadRequest",
     "ConnectionFailed",
+    "ContractDrift",
     "FileTooLarge",
     "InvalidArgument",
     "OutcomeUnknown",
@@ -83,6 +87,8 @@ class OutcomeUnknown(AnchorUploadsError):
 
 class UnexpectedResponse(AnchorUploadsError):
     """The service answered with something that the contract does not know, such as a success without JSON.
+
+    Also a success that was said before the file was out. After one that came later, the file may have been saved.
 
     Attributes: `status_code` (int), `body` (bytes, at most the first 64 KiB).
     """
@@ -134,7 +140,7 @@ class AuthenticationFailed(StatusError):
 
 
 class SessionNotFound(StatusError):
-    """404: there is no such session. It may have ended."""
+    """404, in the contract's words: there is no such session. It may have ended."""
 
 
 class FileTooLarge(StatusError):
@@ -178,6 +184,10 @@ class UploadsInterrupted(KeyboardInterrupt):
     def __init__(self, report: UploadReport) -> None:
         super().__init__("the batch was interrupted")
         self.report = report
+
+
+class ContractDrift(UserWarning):
+    """The service did what was asked, but its answer is not quite the documented one; the text names the place."""
 
 
 def _rebuild(

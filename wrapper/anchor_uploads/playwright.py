@@ -17,23 +17,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from anchor_uploads import AttachError, in_page
-from anchor_uploads.attachment import (
-    Attachable,
-    AttachedFile,
-    AttachedFileReplaced,
-    RemoteFile,
-    remote_files,
-    warn_of_replaced,
-)
-from anchor_uploads.cdp import Found, end_search, put_files, start_search
-from anchor_uploads.conversation import run, run_async
+import anyio
+
+from anchor_uploads._attach.page import ANNOUNCE, Command
+from anchor_uploads._attach.steps import ANNOUNCED, put_files
+from anchor_uploads._call.steps import run, run_async
+from anchor_uploads.cdp import Attachable, AttachedFile, AttachedFileReplaced, AttachError, RemoteFile
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -55,8 +50,6 @@ __all__ = [
     "upload_and_attach",
     "upload_and_attach_async",
 ]
-
-Frame = TypeVar("Frame")
 
 _FAREWELL = 1.0
 """Seconds to wait until a CDP session is closed: one whose page hangs closes when the page is well again."""
@@ -80,18 +73,39 @@ def attach(
     Raises `AttachError` if the element cannot take the files, the browser cannot read them or finds others than
     expected, or time is up; nothing false is in the input then. Warns with `AttachedFileReplaced`.
     """
-    found = _attach(target, files, timeout, ignore_accept=ignore_accept)
-    warn_of_replaced(files, found.modified, stacklevel=2)
-    return found.files
+    from playwright import sync_api as api
+
+    steps = put_files(files, ANNOUNCED, ignore_accept=ignore_accept, detached_ok=isinstance(target, api.FileChooser))
+    with _translated(api.Error, timeout):
+        handle = run(_handle(target, api, timeout), lambda call: call())
+        with _deadline(timeout):
+            session = run(_session(handle, api), lambda call: call())
+            try:
+                return run(steps, _done_by(handle, session))
+            finally:
+                with suppress(api.Error, TimeoutError), _deadline(_FAREWELL):
+                    session.detach()
 
 
 async def attach_async(
-    target: AsyncTarget, *files: Attachable, timeout: float = 30.0, ignore_accept: bool = False
+    target: AsyncTarget,
+    *files: Attachable,
+    timeout: float = 30.0,
+    ignore_accept: bool = False,
 ) -> tuple[AttachedFile, ...]:
     """`attach` for Playwright's async API."""
-    found = await _attach_async(target, files, timeout, ignore_accept=ignore_accept)
-    warn_of_replaced(files, found.modified, stacklevel=2)
-    return found.files
+    from playwright import async_api as api
+
+    steps = put_files(files, ANNOUNCED, ignore_accept=ignore_accept, detached_ok=isinstance(target, api.FileChooser))
+    with _translated(api.Error, timeout):
+        handle = await run_async(_handle(target, api, timeout), lambda call: call())
+        with anyio.fail_after(timeout):
+            session = await run_async(_session(handle, api), lambda call: call())
+            try:
+                return await run_async(steps, _done_by(handle, session))
+            finally:
+                with suppress(api.Error, TimeoutError), anyio.fail_after(_FAREWELL, shield=True):
+                    await session.detach()
 
 
 def upload_and_attach(
@@ -110,8 +124,7 @@ def upload_and_attach(
     compares the SHA-256, too. attach_timeout: seconds for `attach`. Raises what both raise.
     """
     uploaded = client.upload_file(session_id, file, **upload_options)
-    found = _attach(target, [uploaded], attach_timeout, ignore_accept=ignore_accept)
-    warn_of_replaced([uploaded], found.modified, stacklevel=2)
+    attach(target, uploaded, timeout=attach_timeout, ignore_accept=ignore_accept)
     return uploaded
 
 
@@ -127,129 +140,56 @@ async def upload_and_attach_async(
 ) -> UploadedFile:
     """`upload_and_attach` for `AsyncUploadClient` and Playwright's async API."""
     uploaded = await client.upload_file(session_id, file, **upload_options)
-    found = await _attach_async(target, [uploaded], attach_timeout, ignore_accept=ignore_accept)
-    warn_of_replaced([uploaded], found.modified, stacklevel=2)
+    await attach_async(target, uploaded, timeout=attach_timeout, ignore_accept=ignore_accept)
     return uploaded
 
 
-def _attach(target: Target, files: Sequence[Attachable], timeout: float, *, ignore_accept: bool) -> Found:
-    from playwright.sync_api import Error, FileChooser
-
-    # What cannot be right is no reason to wait for an element.
-    remote_files(files)
-    with _translated(Error):
-        handle = _handle(target, timeout)
-    with _translated(Error), _deadline(timeout):
-        session = _cdp_session(_in_a_page(handle.owner_frame()), Error)
-        try:
-            name = secrets.token_hex(16)
-            search = run(start_search(name), session.send)
-            _check_announced(handle.evaluate(in_page.ANNOUNCE, name))
-            node = run(end_search(search), session.send)
-            steps = put_files(node, files, ignore_accept=ignore_accept, detached_ok=isinstance(target, FileChooser))
-            return run(steps, session.send)
-        finally:
-            with suppress(Error, AttachError), _deadline(_FAREWELL):
-                session.detach()
+# The steps below are calls, of the objects of either `api`. Only the twins above know whether they have to be awaited.
+_Calls = Generator[Callable[[], Any], Any, Any]
 
 
-async def _attach_async(
-    target: AsyncTarget, files: Sequence[Attachable], timeout: float, *, ignore_accept: bool
-) -> Found:
-    from playwright.async_api import Error, FileChooser
-
-    remote_files(files)
-    with _translated(Error):
-        handle = await _handle_async(target, timeout)
-
-    async def attached() -> Found:
-        session = await _cdp_session_async(_in_a_page(await handle.owner_frame()), Error)
-        try:
-            name = secrets.token_hex(16)
-            search = await run_async(start_search(name), session.send)
-            _check_announced(await handle.evaluate(in_page.ANNOUNCE, name))
-            node = await run_async(end_search(search), session.send)
-            steps = put_files(node, files, ignore_accept=ignore_accept, detached_ok=isinstance(target, FileChooser))
-            return await run_async(steps, session.send)
-        finally:
-            with suppress(Error, asyncio.TimeoutError):
-                await asyncio.wait_for(session.detach(), _FAREWELL)
-
-    with _translated(Error):
-        try:
-            return await asyncio.wait_for(attached(), timeout)
-        except asyncio.TimeoutError:
-            raise _too_late(timeout) from None
-
-
-def _handle(target: Target, timeout: float) -> sync_api.ElementHandle:
-    from playwright.sync_api import ElementHandle, FileChooser, Locator
-
-    if isinstance(target, FileChooser):
+def _handle(target: Any, api: Any, timeout: float) -> _Calls:
+    if isinstance(target, api.FileChooser):
         return target.element
-    if isinstance(target, Locator):
-        return target.element_handle(timeout=timeout * 1000)
-    if isinstance(target, ElementHandle):
+    if isinstance(target, api.Locator):
+        return (yield partial(target.element_handle, timeout=timeout * 1000))
+    if isinstance(target, api.ElementHandle):
         return target
-    raise _wrong_target(target, "attach_async")
-
-
-async def _handle_async(target: AsyncTarget, timeout: float) -> async_api.ElementHandle:
-    from playwright.async_api import ElementHandle, FileChooser, Locator
-
-    if isinstance(target, FileChooser):
-        return target.element
-    if isinstance(target, Locator):
-        return await target.element_handle(timeout=timeout * 1000)
-    if isinstance(target, ElementHandle):
-        return target
-    raise _wrong_target(target, "attach")
-
-
-def _wrong_target(target: object, other: str) -> TypeError:
     kind = type(target)
-    return TypeError(
+    other = "attach_async" if api.__name__ == "playwright.sync_api" else "attach"
+    raise TypeError(
         f"cannot attach to a {kind.__module__}.{kind.__qualname__}; pass a Locator, an ElementHandle or a FileChooser, "
         f"or use {other} for those of Playwright's other API"
     )
 
 
-def _cdp_session(frame: sync_api.Frame, error: type[Exception]) -> sync_api.CDPSession:
-    """Return a session of the process that the frame is in: frames of the same site share that of their parent."""
-    while True:
-        try:
-            return frame.page.context.new_cdp_session(frame)
-        except error:
-            if frame.parent_frame is None:
-                raise
-            frame = frame.parent_frame
-
-
-async def _cdp_session_async(frame: async_api.Frame, error: type[Exception]) -> async_api.CDPSession:
-    while True:
-        try:
-            return await frame.page.context.new_cdp_session(frame)
-        except error:
-            if frame.parent_frame is None:
-                raise
-            frame = frame.parent_frame
-
-
-def _in_a_page(frame: Frame | None) -> Frame:
+def _session(handle: Any, api: Any) -> _Calls:
+    """A CDP session of the process that the element's frame is in: frames of a site share that of their parent."""
+    frame = yield handle.owner_frame
     if frame is None:
         raise AttachError("the element is in no page; find it again")
-    return frame
+    while True:
+        try:
+            return (yield partial(frame.page.context.new_cdp_session, frame))
+        except api.Error:
+            if frame.parent_frame is None:
+                raise
+            frame = frame.parent_frame
 
 
-def _check_announced(done: object) -> None:
-    if not done:
-        raise AttachError("the element is not an HTML element of a page that is shown; find the <input type=file>")
+def _done_by(handle: Any, session: Any) -> Callable[[Command], Any]:
+    return lambda command: (handle.evaluate if command[0] == ANNOUNCE else session.send)(*command)
 
 
 @contextmanager
-def _translated(error: type[Exception]) -> Iterator[None]:
+def _translated(error: type[Exception], timeout: float) -> Iterator[None]:
     try:
         yield
+    except TimeoutError:
+        raise AttachError(
+            f"the browser did not finish within {timeout:g} seconds, and what the page has now is unknown, but nothing "
+            "false; see whether its scripts hang, or allow more time with timeout="
+        ) from None
     except error as problem:
         # Playwright's messages have many lines, and a coloured log.
         words = re.sub(r"\x1b\[\d+m", "", str(problem)).split()
@@ -265,7 +205,7 @@ class _TimeIsUp(BaseException):
 
 @contextmanager
 def _deadline(seconds: float) -> Iterator[None]:
-    """Give up what the block waits for: most calls of Playwright's sync API have no timeout of their own.
+    """Raise `TimeoutError` in the midst of the block: most calls of Playwright's sync API have no timeout of their own.
 
     While one of them waits, its greenlet is parked and the event loop runs; so the loop can wake it with an error, in
     the way in which Playwright itself wakes it.
@@ -277,13 +217,6 @@ def _deadline(seconds: float) -> Iterator[None]:
     try:
         yield
     except _TimeIsUp:
-        raise _too_late(seconds) from None
+        raise TimeoutError from None
     finally:
         timer.cancel()
-
-
-def _too_late(seconds: float) -> AttachError:
-    return AttachError(
-        f"the browser did not finish within {seconds:g} seconds, and what the page has now is unknown, but nothing "
-        "false; see whether its scripts hang, or allow more time with timeout="
-    )

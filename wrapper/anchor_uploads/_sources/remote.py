@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
+from anchor_uploads._sources.names import check_name, choose_content_type
+from anchor_uploads._sources.source import Source, Waits
 from anchor_uploads.errors import SourceError
-from anchor_uploads.names import check_name, choose_content_type
-from anchor_uploads.source import Source
 
 _BLOCK = 4 * 1024 * 1024
 """Bytes that are fetched at a time. The default of some backends is 50 MiB."""
@@ -51,7 +51,7 @@ def open_url(
                 filesystem.invalidate_cache()
                 return filesystem.ukey(path)
 
-        return Source(name, content_type, size, label, may_block=True, handle=handle, fingerprint=fingerprint)
+        return Source(name, content_type, size, label, waits=Waits.LONG, handle=handle, fingerprint=fingerprint)
 
 
 def name_in_url(url: str) -> str:

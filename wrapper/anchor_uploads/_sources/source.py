@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any
 
+from anchor_uploads import _aside
 from anchor_uploads.errors import SourceError
+
+_POLL_SECONDS = 0.01
+
+
+class Waits(Enum):
+    """What reading waits for: nothing, a local disk, or something that may never come."""
+
+    NEVER = 0
+    BRIEFLY = 1
+    LONG = 2
 
 
 class Source:
     """An opened source: `read()` until it returns no bytes, then `rewind()` and read again.
 
     name: the file name to send. content_type: the media type to send. size: bytes from start to end.
-    label: how to speak of it in an error. may_block: reading may wait for a disk or another process.
+    label: how to speak of it in an error. waits: what reading waits for.
     handle: what is read, from `start` on, and closed in the end if it is `owned`. fingerprint: changes when it does.
     """
 
@@ -25,7 +39,7 @@ class Source:
         size: int,
         label: str,
         *,
-        may_block: bool,
+        waits: Waits,
         handle: Any,
         start: int = 0,
         owned: bool = True,
@@ -35,7 +49,7 @@ class Source:
         self.content_type = content_type
         self.size = size
         self.label = label
-        self.may_block = may_block
+        self.waits = waits
         self._handle = handle
         self._start = start
         self._owned = owned
@@ -43,12 +57,13 @@ class Source:
         self._left = size
         with reading(label):
             self._seen = fingerprint() if fingerprint else None
-        # The async client reads in a thread, and a cancelled call must not close the file under it.
+        # A read that was left behind in a thread closes the file itself; nobody waits for it.
         self._busy = threading.Lock()
+        self._closing = False
 
     def rewind(self) -> None:
         """Go to where the source begins. Raises `SourceError` if it can no longer be read."""
-        with self._busy, reading(self.label):
+        with self._reading():
             self._handle.seek(self._start)
             self._left = self.size
             if self._fingerprint is not None and self._fingerprint() != self._seen:
@@ -59,36 +74,35 @@ class Source:
 
         Raises `SourceError` if the source has become shorter or longer than its size, or was modified meanwhile.
         """
-        with self._busy, reading(self.label):
+        with self._reading():
             if self._left:
-                block = self._handle.read(min(limit, self._left))
-                if isinstance(block, str):
-                    raise SourceError(f"{self.label} was opened as text; open it with mode 'rb'")
+                block = read_block(self._handle, min(limit, self._left), self.label)
                 if not block:
                     raise self._changed(
                         f"became shorter while it was read: {self._left} of {self.size} bytes are missing"
                     )
                 self._left -= len(block)
                 return bytes(block)
-            if self._handle.read(1):
+            if read_block(self._handle, 1, self.label):
                 raise self._changed(f"became longer than {self.size} bytes while it was read")
             if self._fingerprint is not None and self._fingerprint() != self._seen:
                 raise self._changed("was modified while it was read")
             return b""
 
-    def preload(self) -> None:
-        """Read all of a small source now, so that nothing has to wait for a disk later."""
-        content = b""
-        while block := self.read(self.size):
-            content += block
-        self.close()
-        self.may_block, self._owned, self._fingerprint = False, True, None
-        self._handle, self._start, self._left = MemoryReader(memoryview(content)), 0, self.size
+    def preload(self) -> Source:
+        """Read all of a small source now, so that nothing has to wait for a disk later, and return what was read."""
+        with self:
+            content = b""
+            while block := self.read(self.size):
+                content += block
+        handle = MemoryReader(memoryview(content))
+        return Source(self.name, self.content_type, self.size, self.label, waits=Waits.NEVER, handle=handle)
 
     def close(self) -> None:
         """Close what was opened here; a caller's own file stays open."""
-        if self._owned:
-            with self._busy:
+        self._closing = True
+        if self._owned and self._busy.acquire(blocking=False):
+            with self._released():
                 self._handle.close()
 
     def __enter__(self) -> Source:
@@ -97,8 +111,51 @@ class Source:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._busy, reading(self.label):
+            _aside.check()
+            yield
+        if self._closing:
+            self.close()
+
+    @contextmanager
+    def _released(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._busy.release()
+
     def _changed(self, how: str) -> SourceError:
         return SourceError(f"{self.label} {how}; nothing was saved. Upload it when nothing writes to it any more")
+
+
+def read_block(file: Any, limit: int, label: str) -> Any:
+    """Return what `file.read` gives, `b""` at the end. Raises `SourceError` for what is no bytes.
+
+    None is not the end: a file in non-blocking mode says so that there is nothing yet (`io.RawIOBase.read`).
+    """
+    while (block := file.read(limit)) is None:
+        if not has_descriptor(file):
+            raise SourceError(f"{label} gave None where bytes are needed; read() must wait, and return b'' at the end")
+        _aside.check()
+        time.sleep(_POLL_SECONDS)
+    return checked_block(block, label)
+
+
+def checked_block(block: Any, label: str) -> Any:
+    """Return `block` if it is bytes. Raises `SourceError` otherwise."""
+    if not isinstance(block, (bytes, bytearray, memoryview)):
+        raise SourceError(f"{label} gave {type(block).__name__} where bytes are needed; open files with mode 'rb'")
+    return block
+
+
+def has_descriptor(file: Any) -> bool:
+    """Tell whether the operating system knows `file`, which then can have nothing yet."""
+    try:
+        return isinstance(os.fstat(file.fileno()), os.stat_result)
+    except (AttributeError, OSError, ValueError, TypeError):
+        return False
 
 
 @contextmanager

@@ -7,6 +7,7 @@ compared with `spec/openapi.yaml` by the contract tests.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,28 @@ from anchor_browser_api_client.types import UNSET, File
 from anchor_uploads.errors import InvalidArgument
 
 API_KEY_HEADER = "anchor-api-key"
+
+
+class SessionId:
+    """A session id as it was handed in. It is shown only once it was found to be one: a key may stand in its place."""
+
+    def __init__(self, given: str | UUID) -> None:
+        self._given = given
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+    def uuid(self) -> UUID:
+        """Return the UUID that it must be. Raises `InvalidArgument`."""
+        parsed = None
+        with suppress(ValueError):
+            parsed = UUID(str(self._given))
+        # UUID() also takes braces, "urn:uuid:" and no hyphens at all, and the service does not.
+        if parsed is None or str(parsed) != str(self._given).lower():
+            raise InvalidArgument(
+                f"{self._given!r} is not a session id: those are UUIDs, as create_session returns them"
+            )
+        return parsed
 
 
 @frozen

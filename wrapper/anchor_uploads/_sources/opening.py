@@ -7,7 +7,6 @@ stand, are left where the last attempt stopped, and are never closed.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import io
@@ -15,13 +14,23 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any, Protocol
 
+import anyio
+
+from anchor_uploads import _aside
+from anchor_uploads._sources.names import check_name, choose_content_type
+from anchor_uploads._sources.source import (
+    MemoryReader,
+    Source,
+    Waits,
+    checked_block,
+    has_descriptor,
+    read_block,
+    reading,
+)
 from anchor_uploads.errors import SourceError
-from anchor_uploads.names import check_name, choose_content_type
-from anchor_uploads.source import MemoryReader, Source, reading
 
 
 class BinaryReader(Protocol):
@@ -43,6 +52,7 @@ _SPOOL_IN_MEMORY = 1024 * 1024
 _COPY_BLOCK = 256 * 1024
 # Bytes of a file that the async client reads while it opens it: cheaper than a change of thread for each block.
 _PRELOADED = 256 * 1024
+_POLL_SECONDS = 0.01
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::[A-Za-z0-9+.-]+)*://")
 
 
@@ -57,7 +67,7 @@ def open_source(file: FileInput, *, filename: str | None = None, content_type: s
     """
     if isinstance(file, str) and _URL.match(file):
         # Only who passes a URL pays for the import.
-        from anchor_uploads.remote import open_url
+        from anchor_uploads._sources.remote import open_url
 
         return open_url(file, filename, content_type, copy=_from_blocks)
     if isinstance(file, (str, os.PathLike)):
@@ -76,12 +86,18 @@ def open_source(file: FileInput, *, filename: str | None = None, content_type: s
 def name_of(file: object) -> str | None:
     """Return the name under which `file` would be sent, None if it has none. Nothing is opened."""
     if isinstance(file, str) and _URL.match(file):
-        from anchor_uploads.remote import name_in_url
+        from anchor_uploads._sources.remote import name_in_url
 
         return name_in_url(file)
     if isinstance(file, (str, os.PathLike)):
         return os.path.basename(os.fsdecode(file))
     return _own_name(file)
+
+
+def label_of(file: object, filename: str | None) -> str:
+    """Return how to speak of `file` in an error before it is opened."""
+    name = filename or name_of(file)
+    return repr(name) if name else f"the {type(file).__name__} passed as file"
 
 
 def is_asynchronous(file: object) -> bool:
@@ -91,41 +107,53 @@ def is_asynchronous(file: object) -> bool:
     )
 
 
-@asynccontextmanager
-async def opened(
-    file: AsyncFileInput, *, filename: str | None = None, content_type: str | None = None
-) -> AsyncIterator[Source]:
-    """`open_source` off the event loop, and closed at the end; `file` may also be an asynchronous file or iterable."""
-    if is_asynchronous(file):
-        source = await _from_asynchronous(file, filename, content_type)
-    elif isinstance(file, (bytes, bytearray, memoryview)):
-        source = open_source(file, filename=filename, content_type=content_type)
-    else:
-        open_it = functools.partial(_open_in_thread, file, filename=filename, content_type=content_type)
-        opening = asyncio.get_running_loop().run_in_executor(None, open_it)
-        try:
-            source = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_unused)
-            raise
-    with source:
-        yield source
+def opened(
+    file: FileInput, *, filename: str | None = None, content_type: str | None = None, within: float | None = None
+) -> Source:
+    """`open_source`, bounded: what may never come is waited for in a thread that can be left behind.
+
+    Raises `TimeIsUp` after `within` seconds; None waits for ever, in the caller's own thread.
+    """
+    open_it = functools.partial(open_source, file, filename=filename, content_type=content_type)
+    if within is None or _waits(file) is not Waits.LONG:
+        return open_it()
+    return _aside.Aside(open_it, unwanted=Source.close).result(within)
 
 
-def _open_in_thread(file: Any, *, filename: str | None, content_type: str | None) -> Source:
+async def opened_async(
+    file: AsyncFileInput, *, filename: str | None = None, content_type: str | None = None, within: float | None = None
+) -> Source:
+    """`opened` off the event loop; `file` may also be an asynchronous file or iterable."""
+    with anyio.move_on_after(within):
+        if is_asynchronous(file):
+            return await _from_asynchronous(file, filename, content_type)
+        if _waits(file) is Waits.NEVER:
+            return open_source(file, filename=filename, content_type=content_type)  # type: ignore[arg-type]
+        open_it = functools.partial(_open_and_preload, file, filename=filename, content_type=content_type)
+        return await _aside.Aside(open_it, unwanted=Source.close).result_async()
+    raise _aside.TimeIsUp
+
+
+def _open_and_preload(file: Any, *, filename: str | None, content_type: str | None) -> Source:
     source = open_source(file, filename=filename, content_type=content_type)
-    if source.may_block and source.size <= _PRELOADED:
-        try:
-            source.preload()
-        except BaseException:
-            source.close()
-            raise
-    return source
+    return source if source.size > _PRELOADED else source.preload()
 
 
-def _close_unused(opening: asyncio.Future[Source]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+def _waits(file: object) -> Waits:
+    """Tell what opening and reading `file` waits for."""
+    if isinstance(file, (bytes, bytearray, memoryview, io.BytesIO)):
+        return Waits.NEVER
+    try:
+        if isinstance(file, (io.FileIO, io.BufferedReader, io.BufferedRandom)):
+            mode = os.fstat(file.fileno()).st_mode
+        elif isinstance(file, (str, os.PathLike)) and not (isinstance(file, str) and _URL.match(file)):
+            mode = os.stat(os.path.expanduser(file)).st_mode
+        else:
+            return Waits.BRIEFLY if isinstance(file, (list, tuple)) else Waits.LONG
+    except (OSError, ValueError):
+        # Opening it fails at once, and says why.
+        return Waits.BRIEFLY
+    return Waits.BRIEFLY if stat.S_ISREG(mode) else Waits.LONG
 
 
 def _from_path(path: str | bytes, filename: str | None, content_type: str | None) -> Source:
@@ -149,13 +177,13 @@ def _from_path(path: str | bytes, filename: str | None, content_type: str | None
         if not size:
             # A pipe, or a file of which the system does not tell the size, as under /proc: reading tells.
             with handle:
-                return _from_blocks(_blocks(handle.read), name, content_type, label)
+                return _from_blocks(_blocks(handle, label), name, content_type, label)
 
         def fingerprint() -> object:
             now = os.fstat(handle.fileno())
             return now.st_size, now.st_mtime_ns
 
-        return Source(name, content_type, size, label, may_block=True, handle=handle, fingerprint=fingerprint)
+        return Source(name, content_type, size, label, waits=Waits.BRIEFLY, handle=handle, fingerprint=fingerprint)
     except BaseException:
         handle.close()
         raise
@@ -169,7 +197,7 @@ def _from_memory(data: Any, filename: str | None, content_type: str | None) -> S
         view = memoryview(data).cast("B")
     except TypeError as error:
         raise SourceError(f"{label} cannot be read: {error}; pass bytes(…) of it") from error
-    return Source(name, content_type, len(view), label, may_block=False, handle=MemoryReader(view))
+    return Source(name, content_type, len(view), label, waits=Waits.NEVER, handle=MemoryReader(view))
 
 
 def _from_file(file: Any, filename: str | None, content_type: str | None) -> Source:
@@ -181,12 +209,11 @@ def _from_file(file: Any, filename: str | None, content_type: str | None) -> Sou
         if isinstance(file, io.TextIOBase) or isinstance(file.read(0), str):
             raise SourceError(f"{label} was opened as text; open it with mode 'rb'")
         if not _seekable(file):
-            return _from_blocks(_blocks(file.read), name, content_type, label)
+            return _from_blocks(_blocks(file, label), name, content_type, label)
         start = file.tell()
         size = max(0, file.seek(0, os.SEEK_END) - start)
         file.seek(start)
-    may_block = not isinstance(file, io.BytesIO)
-    return Source(name, content_type, size, label, may_block=may_block, handle=file, start=start, owned=False)
+    return Source(name, content_type, size, label, waits=_waits(file), handle=file, start=start, owned=False)
 
 
 def _from_iterable(blocks: Iterable[Any], filename: str | None, content_type: str | None) -> Source:
@@ -200,12 +227,12 @@ def _from_blocks(blocks: Iterable[Any], name: str, content_type: str, label: str
     spool = _spool()
     try:
         for block in blocks:
-            _check_block(block, label)
+            _aside.check()
             with reading(label):
-                spool.write(block)
+                spool.write(checked_block(block, label))
         size = spool.tell()
         spool.seek(0)
-        return Source(name, content_type, size, label, may_block=True, handle=spool)
+        return Source(name, content_type, size, label, waits=Waits.BRIEFLY, handle=spool)
     except BaseException:
         spool.close()
         raise
@@ -218,14 +245,14 @@ async def _from_asynchronous(file: Any, filename: str | None, content_type: str 
     content_type = choose_content_type(content_type, name=name, label=label)
     spool = _spool()
     try:
-        blocks = _async_blocks(file.read) if hasattr(file, "read") else aiter(file)
+        blocks = _async_blocks(file, label) if hasattr(file, "read") else aiter(file)
         async for block in blocks:
-            _check_block(block, label)
             with reading(label):
-                await asyncio.to_thread(spool.write, block)
+                checked_block(block, label)
+                await _aside.Aside(functools.partial(spool.write, block)).result_async()
         size = spool.tell()
         spool.seek(0)
-        return Source(name, content_type, size, label, may_block=True, handle=spool)
+        return Source(name, content_type, size, label, waits=Waits.BRIEFLY, handle=spool)
     except BaseException:
         spool.close()
         raise
@@ -235,19 +262,19 @@ def _spool() -> Any:
     return tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)
 
 
-def _check_block(block: object, label: str) -> None:
-    if not isinstance(block, (bytes, bytearray, memoryview)):
-        raise SourceError(f"{label} gave {type(block).__name__} where bytes are needed; open files with mode 'rb'")
-
-
-def _blocks(read: Callable[[int], Any]) -> Iterator[Any]:
-    while block := read(_COPY_BLOCK):
+def _blocks(file: Any, label: str) -> Iterator[Any]:
+    while block := read_block(file, _COPY_BLOCK, label):
         yield block
 
 
-async def _async_blocks(read: Callable[[int], Any]) -> AsyncIterator[Any]:
-    while block := await read(_COPY_BLOCK):
-        yield block
+async def _async_blocks(file: Any, label: str) -> AsyncIterator[Any]:
+    while (block := await file.read(_COPY_BLOCK)) != b"":
+        if block is not None:
+            yield block
+        elif has_descriptor(file):
+            await anyio.sleep(_POLL_SECONDS)
+        else:
+            raise SourceError(f"{label} gave None where bytes are needed; read() must wait, and return b'' at the end")
 
 
 def _seekable(file: Any) -> bool:

@@ -6,28 +6,38 @@ file is uploaded, and by what (a thread, a task, another process, a cluster), th
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
+from uuid import UUID
 
+import anyio
 from attrs import frozen
 
-from anchor_uploads.config import Settings
+from anchor_uploads._aside import Aside
+from anchor_uploads._call.body import ProgressCallback, UploadProgress
+from anchor_uploads._call.reply import UploadedFile
+from anchor_uploads._call.settings import Settings
+from anchor_uploads._sources.opening import AsyncFileInput, FileInput, name_of
 from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, SourceError, UploadsFailed, UploadsInterrupted
-from anchor_uploads.opening import AsyncFileInput, FileInput, name_of
-from anchor_uploads.outcome import UploadedFile
-from anchor_uploads.progress import ProgressCallback, UploadProgress
 
 if TYPE_CHECKING:
     from anchor_uploads.client import UploadClient
 
 BatchItem = FileInput | tuple[str, FileInput]
 AsyncBatchItem = AsyncFileInput | tuple[str, AsyncFileInput]
+
+
+class BatchOptions(TypedDict, total=False):
+    """The options of a batch; see `UploadClient.upload_files`."""
+
+    concurrency: int
+    on_progress: ProgressCallback | None
+    executor: Executor | None
 
 
 @frozen
@@ -77,17 +87,37 @@ class Task:
 class Batch:
     """The bookkeeping: which file is next, which names were taken, and what became of the files so far."""
 
-    def __init__(self, files: object, concurrency: int, watch: Watch, *, picklable: bool) -> None:
+    def __init__(
+        self,
+        files: object,
+        settings: Settings,
+        session_id: UUID,
+        *,
+        concurrency: int = 4,
+        on_progress: ProgressCallback | None = None,
+        executor: Executor | None = None,
+    ) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise InvalidArgument(f"concurrency must be a whole number from 1 on, not {concurrency!r}")
         if isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(files, "read"):
             raise InvalidArgument("files must be an iterable of files; one file goes to upload_file")
-        self._watch = watch
-        self._picklable = picklable
+        self.concurrency = concurrency
+        self.executor = executor
+        self.watch = Watch(on_progress)
+        self._settings = settings
+        self._session_id = session_id
         self._names: dict[str, int] = {}
         self._results: dict[int, UploadedFile | FailedUpload] = {}
         if isinstance(files, Collection):
             self._refuse_collisions(files)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether other processes upload the files, with clients of their own."""
+        return self.executor is not None and not isinstance(self.executor, ThreadPoolExecutor)
+
+    def submit_elsewhere(self, executor: Executor, task: Task) -> Future[UploadedFile]:
+        return executor.submit(upload_in_worker, self._settings, self._session_id, task)
 
     def next_task(self, numbered: Iterator[tuple[int, object]]) -> Task | None:
         """Return the next file that can be uploaded, None at the end. What was refused, the report tells."""
@@ -109,7 +139,7 @@ class Batch:
         try:
             if name is not None and self._names.setdefault(name, index) != index:
                 raise _collision(name, self._names[name], index)
-            if self._picklable and not isinstance(task.file, (str, os.PathLike, bytes, bytearray)):
+            if self.elsewhere and not isinstance(task.file, (str, os.PathLike, bytes, bytearray)):
                 raise SourceError(
                     f"{name or type(task.file).__name__!r} cannot go to another process: with executor= pass paths, "
                     "URLs or bytes, or use a ThreadPoolExecutor"
@@ -119,26 +149,20 @@ class Batch:
             return None
         return task
 
-    def settle(self, task: Task, finished: Future[UploadedFile] | asyncio.Future[UploadedFile]) -> UploadedFile | None:
-        """Note what became of `task`, and return it if it was uploaded.
+    def uploaded(self, task: Task, uploaded: UploadedFile) -> None:
+        """Note that a file was uploaded."""
+        self._results[task.index] = uploaded
 
-        Raises what is no failed upload: a cancellation, or what `on_progress` raised.
-        """
-        try:
-            uploaded = finished.result()
-        except AnchorUploadsError as error:
-            self._results[task.index] = FailedUpload(task.index, task.name, error)
-            return None
-        except Exception as error:
-            if finished.cancelled() or isinstance(error, _Stopped) or error is self._watch.raised:
-                raise
+    def failed(self, task: Task, error: Exception) -> None:
+        """Note that a file was not uploaded. Raises what is no failed upload, such as what `on_progress` raised."""
+        if isinstance(error, (_Stopped, CancelledError)) or error is self.watch.raised:
+            raise error
+        if not isinstance(error, AnchorUploadsError):
             # From the file itself, such as an iterable of the caller's, or from what was to upload it.
             failure = AnchorUploadsError(f"{task.name!r} was not uploaded: {type(error).__name__}: {error}")
             failure.__cause__ = error
-            self._results[task.index] = FailedUpload(task.index, task.name, failure)
-            return None
-        self._results[task.index] = uploaded
-        return uploaded
+            error = failure
+        self._results[task.index] = FailedUpload(task.index, task.name, error)
 
     def report(self) -> UploadReport:
         results = [self._results[index] for index in sorted(self._results)]
@@ -201,96 +225,100 @@ class _Stopped(Exception):
     """Ends an upload whose batch was stopped."""
 
 
-def run(
-    files: Iterable[BatchItem],
-    upload: Callable[[Task, ProgressCallback], UploadedFile],
-    *,
-    settings: Settings,
-    session_id: str,
-    concurrency: int,
-    on_progress: ProgressCallback | None,
-    executor: Executor | None,
-) -> UploadReport:
-    """Upload `files`, `concurrency` at a time: by `upload` in threads, or by `executor` with a client of its own.
+def run(batch: Batch, files: Iterable[BatchItem], upload: Callable[[Task, Watch], UploadedFile]) -> UploadReport:
+    """Upload `files` by `upload` in threads, or by the batch's executor.
 
     Raises `UploadsInterrupted` on Ctrl-C, and at once what `on_progress` raises.
     """
-    watch = Watch(on_progress)
-    elsewhere = executor is not None and not isinstance(executor, ThreadPoolExecutor)
-    batch = Batch(files, concurrency, watch, picklable=elsewhere)
     with ExitStack() as stack:
-        workers = executor or stack.enter_context(ThreadPoolExecutor(concurrency, thread_name_prefix="anchor-uploads"))
+        workers = batch.executor or stack.enter_context(
+            ThreadPoolExecutor(batch.concurrency, thread_name_prefix="anchor-uploads")
+        )
 
         def submit(task: Task) -> Future[UploadedFile]:
-            if elsewhere:
-                return workers.submit(upload_in_worker, settings, session_id, task)
-            return workers.submit(upload, task, watch)
+            if batch.elsewhere:
+                return batch.submit_elsewhere(workers, task)
+            return workers.submit(upload, task, batch.watch)
+
+        def settle(task: Task, finished: Future[UploadedFile]) -> None:
+            try:
+                uploaded = finished.result()
+            except Exception as error:
+                batch.failed(task, error)
+            else:
+                batch.uploaded(task, uploaded)
+                if batch.elsewhere:
+                    batch.watch.done(uploaded)
 
         numbered = enumerate(files)
         waiting: dict[Future[UploadedFile], Task] = {}
         try:
             while True:
-                while len(waiting) < concurrency and (task := batch.next_task(numbered)):
+                while len(waiting) < batch.concurrency and (task := batch.next_task(numbered)):
                     waiting[submit(task)] = task
                 if not waiting:
                     return batch.report()
                 for finished in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    uploaded = batch.settle(waiting.pop(finished), finished)
-                    if elsewhere and uploaded:
-                        watch.done(uploaded)
+                    settle(waiting.pop(finished), finished)
         except BaseException as error:
-            watch.stop()
+            batch.watch.stop()
             for future in waiting:
                 future.cancel()
             # What has left whole is waited for, so that the report can tell what became of it.
             wait(waiting)
             for future, task in waiting.items():
                 with suppress(Exception):
-                    batch.settle(task, future)
+                    settle(task, future)
             if isinstance(error, KeyboardInterrupt):
                 raise UploadsInterrupted(batch.report()) from error
             raise
 
 
 async def run_async(
+    batch: Batch,
     files: Iterable[AsyncBatchItem] | AsyncIterable[AsyncBatchItem],
-    upload: Callable[[Task, ProgressCallback], Coroutine[Any, Any, UploadedFile]],
-    *,
-    settings: Settings,
-    session_id: str,
-    concurrency: int,
-    on_progress: ProgressCallback | None,
-    executor: Executor | None,
+    upload: Callable[[Task, Watch], Awaitable[UploadedFile]],
 ) -> UploadReport:
-    """Upload `files`, `concurrency` at a time: by `upload` in tasks, or by `executor` with a client of its own.
+    """Upload `files` by `upload` in tasks, or by the batch's executor.
 
     Cancelling it cancels what runs. Raises at once what `on_progress` raises.
     """
-    watch = Watch(on_progress)
-    batch = Batch(files, concurrency, watch, picklable=executor is not None)
-
-    def submit(task: Task) -> asyncio.Future[UploadedFile]:
-        if executor is None:
-            return asyncio.ensure_future(upload(task, watch))
-        return asyncio.wrap_future(executor.submit(upload_in_worker, settings, session_id, task))
-
     numbered = _numbered(files)
-    waiting: dict[asyncio.Future[UploadedFile], Task] = {}
-    try:
-        while True:
-            while len(waiting) < concurrency and (task := await batch.next_task_async(numbered)):
-                waiting[submit(task)] = task
-            if not waiting:
-                return batch.report()
-            done, _pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for finished in done:
-                uploaded = batch.settle(waiting.pop(finished), finished)
-                if executor is not None and uploaded:
-                    watch.done(uploaded)
-    finally:
-        for future in waiting:
-            future.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+    drawing = anyio.Lock()
+    raised: list[Exception] = []
+
+    async def work(scope: anyio.CancelScope) -> None:
+        try:
+            while True:
+                async with drawing:
+                    task = await batch.next_task_async(numbered)
+                if task is None:
+                    return
+                try:
+                    if batch.executor is None:
+                        uploaded = await upload(task, batch.watch)
+                    else:
+                        future = batch.submit_elsewhere(batch.executor, task)
+                        try:
+                            uploaded = await Aside(future.result).result_async()
+                        finally:
+                            future.cancel()
+                        batch.watch.done(uploaded)
+                except Exception as error:
+                    batch.failed(task, error)
+                else:
+                    batch.uploaded(task, uploaded)
+        except Exception as error:
+            # Raised by one worker for all, without the group that a task group would make of it.
+            raised.append(error)
+            scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(batch.concurrency):
+            group.start_soon(work, group.cancel_scope)
+    if raised:
+        raise raised[0]
+    return batch.report()
 
 
 async def _numbered(files: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[tuple[int, Any]]:
@@ -304,7 +332,7 @@ async def _numbered(files: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[
             yield numbered
 
 
-def upload_in_worker(settings: Settings, session_id: str, task: Task) -> UploadedFile:
+def upload_in_worker(settings: Settings, session_id: UUID, task: Task) -> UploadedFile:
     """Upload one file from another process: what an executor runs. The client is kept for the next file."""
     return _worker_client(settings).upload_file(session_id, task.file, filename=task.filename)
 

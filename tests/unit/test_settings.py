@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from anchor_uploads import InvalidArgument, Timeouts
-from anchor_uploads.config import DEFAULT_BASE_URL, Settings
+from anchor_uploads._call.settings import DEFAULT_BASE_URL, Settings
 
 
 def settings(api_key: str | None = None, base_url: str | None = None, **others: Any) -> Settings:

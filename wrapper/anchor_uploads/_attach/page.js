@@ -1,0 +1,123 @@
+/**
+ * What runs beside a page: in a world of its own, where the page's scripts see none of it.
+ *
+ * Such a world shares the DOM with the page but has globals and prototypes of its own
+ * (https://chromedevtools.github.io/devtools-protocol/tot/Page/#method-createIsolatedWorld): nothing that a page has
+ * overridden is called, and nothing is left in it. The one exception is `announce`.
+ *
+ * Each function is sent to the browser by itself, so none may use another, or anything else from around it.
+ */
+
+/** Called with a name that nobody can guess; returns an object that learns the node which is announced by it. */
+export function listen(type) {
+  const search = { node: null, stop: new AbortController() };
+  const learn = ({ submitter }) => Object.assign(search, { node: submitter });
+  const hear = (view) => {
+    try {
+      view.addEventListener(type, learn, { capture: true, signal: search.stop.signal });
+    } catch {
+      // A frame of another process has a session of its own.
+    }
+    for (let index = 0; index < view.length; index++) hear(view[index]);
+  };
+  hear(window);
+  return search;
+}
+
+/**
+ * The only thing that runs in the page's own world: an event of a name for which the page has no listener.
+ *
+ * Of all events this one carries an element as it is into every world; others replace what is in a shadow tree by its
+ * host. It touches neither the DOM nor the page's objects, so there is nothing to observe and nothing to remove.
+ */
+export function announce(node, type) {
+  const view = node.ownerDocument?.defaultView;
+  if (!view || !(node instanceof view.HTMLElement)) return false;
+  view.dispatchEvent(new view.SubmitEvent(type, { submitter: node }));
+  return true;
+}
+
+/** Called on what `listen` returned; returns the node that was announced, or null. */
+export function announced() {
+  this.stop.abort();
+  return this.node;
+}
+
+/** Called on an element; returns what it says of itself, with its tag as a person would look for it. */
+export function inspect() {
+  const named = ['type', 'id', 'name'].filter((name) => this.getAttribute?.(name));
+  const attributes = named.map((name) => ` ${name}="${this.getAttribute(name)}"`);
+  const tag = `<${this.localName ?? this.nodeName}${attributes.join('')}`;
+  const facts = { markup: tag.length < 120 ? `${tag}>` : `${tag.slice(0, 120)}…>`, file: false };
+  if (this.localName !== 'input' || this.type !== 'file') return facts;
+  const { isConnected: connected, multiple, webkitdirectory: directory, accept } = this;
+  return { ...facts, file: true, disabled: this.matches(':disabled'), connected, multiple, directory, accept };
+}
+
+/** An input that is never part of the page: what the browser makes of the paths can be seen there first. */
+export function probe() {
+  return Object.assign(document.createElement('input'), { type: 'file', multiple: true });
+}
+
+/** Called on an input; returns what its files are. `digests` tells which to hash, unless larger than `limit` bytes. */
+export async function read(digests, limit) {
+  const all = [];
+  for (const [index, file] of Array.from(this.files).entries()) {
+    const { name, size, type, lastModified: modified } = file;
+    const seen = { name, size, type, modified, problem: null, sha256: null };
+    try {
+      // A file that is not there has the size 0 and can be sliced; only reading all of it fails.
+      await (size ? file.slice(-1) : file).arrayBuffer();
+      if (digests[index] && size <= limit && globalThis.crypto?.subtle) {
+        const digest = await crypto.subtle.digest('SHA-256', await file.arrayBuffer());
+        seen.sha256 = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+      }
+    } catch (error) {
+      seen.problem = error.name;
+    }
+    all.push(seen);
+  }
+  return all;
+}
+
+/**
+ * Called on the page's input before it gets the files; returns what can judge afterwards whether it got them.
+ *
+ * Stands before the page's own listeners: they hear of the `expected` files, or of nothing, and the input is empty.
+ */
+export function guard(expected) {
+  const stop = new AbortController();
+  const now = () => Array.from(this.files, ({ name, size, lastModified: modified }) => ({ name, size, modified }));
+  const same = (one, other) => ['name', 'size', 'modified'].every((fact) => one[fact] === other[fact]);
+  const right = (files) => files.length === expected.length && files.every((file, at) => same(file, expected[at]));
+  const ours = (files) => files.length > 0 && files.every((file) => expected.some(({ name }) => name === file.name));
+  let heard = null;
+  const check = (event) => {
+    if (!event.isTrusted || (event.currentTarget !== this && event.composedPath()[0] !== this)) return;
+    // Who asked for these files may have given up before they came; a later choice is none of our business.
+    if (!heard && !ours(now())) return;
+    heard ??= now();
+    if (event.type === 'change') stop.abort();
+    if (right(heard)) return;
+    event.stopImmediatePropagation();
+    this.value = '';
+  };
+  for (const target of [this.ownerDocument.defaultView, this])
+    for (const type of ['input', 'change'])
+      target?.addEventListener(type, check, { capture: true, signal: stop.signal });
+  setTimeout(() => stop.abort(), 30000);
+  // Choosing what is chosen already fires no events. This does not fire any either.
+  this.value = '';
+  const judge = () => {
+    stop.abort();
+    const found = heard ?? now();
+    if (!right(found)) this.value = '';
+    return { right: right(found), found };
+  };
+  return { judge };
+}
+
+/** Called on what `guard` returned; returns its judgement. */
+export function verdict() {
+  return this.judge();
+}

@@ -1,0 +1,200 @@
+"""The body of an upload: one `multipart/form-data` part, streamed, its length known before the first byte.
+
+Source: RFC 7578 for the form, RFC 2046 §5.1.1 for the boundary, and the WHATWG HTML standard ("multipart/form-data
+encoding algorithm") for how names are escaped: UTF-8 as it is, `"` as %22, never `filename*`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from functools import partial
+
+import httpx
+from attrs import field, frozen
+
+from anchor_uploads._aside import Aside, TimeIsUp
+from anchor_uploads._call.settings import Deadline
+from anchor_uploads._sources.source import Source, Waits
+
+# Bytes read and handed to the network at a time, measured with scripts/bench: more gains nothing, less costs CPU. The
+# async client pays more for each block, two changes of thread among it.
+BLOCK_SIZE = 256 * 1024
+ASYNC_BLOCK_SIZE = 1024 * 1024
+
+
+class Sent(Enum):
+    """How much of a request may have reached the service."""
+
+    NOTHING = "nothing"
+    PART = "a part"
+    WHOLE = "the whole"
+
+
+@frozen
+class UploadProgress:
+    """How far one attempt is: `sent` of `total` bytes of the file called `name`; `attempt` counts from 1."""
+
+    name: str
+    sent: int
+    total: int
+    attempt: int
+
+
+ProgressCallback = Callable[[UploadProgress], object]
+
+
+@frozen
+class _Piece:
+    """A block of the body, how many bytes of the file it holds, and whether it is the last."""
+
+    block: bytes = field(repr=False)
+    count: int
+    last: bool
+
+
+class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of one attempt to send `source` as the form field `field`, for httpx's sync and async clients.
+
+    content_type and content_length (bytes) belong into the headers. on_progress is called every `interval` seconds at
+    most, and at the end. `sent` tells how much may have left: the whole from the moment that the block with the closing
+    boundary is handed over. `sha256` is the hexadecimal digest of the file then, if `checksum` is set. `raised` is what
+    the source or `on_progress` raised, or `TimeIsUp`.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        source: Source,
+        deadline: Deadline,
+        *,
+        attempt: int,
+        checksum: bool,
+        on_progress: ProgressCallback | None,
+        interval: float,
+    ) -> None:
+        # 128 random bits: no content can hold the boundary but by a chance that does not happen.
+        boundary = secrets.token_hex(16)
+        self._source = source
+        self._deadline = deadline
+        self._attempt = attempt
+        self._checksum = checksum
+        self._on_progress = on_progress
+        self._interval = interval
+        self._head = (
+            f"--{boundary}\r\n"
+            f'Content-Disposition: form-data; name="{escape(field)}"; filename="{escape(source.name)}"\r\n'
+            f"Content-Type: {source.content_type}\r\n\r\n"
+        ).encode()
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self.content_length = len(self._head) + source.size + len(self._tail)
+        self.sent = Sent.NOTHING
+        self.sha256: str | None = None
+        self.raised: Exception | None = None
+        self._pieces: Iterator[_Piece] = iter(())
+        self._ahead: Aside[_Piece | None] | None = None
+        self._last: _Piece | None = None
+        self._begun = False
+        self._count = 0
+        self._next_call = 0.0
+
+    def cut_short(self) -> None:
+        """Note that the block which was handed over last did not leave whole."""
+        self.sent = Sent.PART
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Begin the body. Its blocks end with `SourceError` before the closing boundary if the source has changed."""
+        self._begin(BLOCK_SIZE)
+        return self
+
+    def __next__(self) -> bytes:
+        with self._noting_what_is_raised():
+            self._left()
+            aside = self._source.waits is Waits.LONG and self._deadline.seconds is not None
+            piece = self._aside().result(self._deadline.left()) if aside else next(self._pieces, None)
+            if piece:
+                return self._handed_over(piece)
+        raise StopIteration
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Begin the body; what may wait for a disk is read in a thread, one block ahead."""
+        self._begin(ASYNC_BLOCK_SIZE)
+        return self
+
+    async def __anext__(self) -> bytes:
+        with self._noting_what_is_raised():
+            self._left()
+            aside = self._source.waits is not Waits.NEVER
+            piece = await (self._ahead or self._aside()).result_async() if aside else next(self._pieces, None)
+            if piece:
+                self._ahead = self._aside() if aside else None
+                return self._handed_over(piece)
+        raise StopAsyncIteration
+
+    def abandon(self) -> None:
+        """Wait no longer for what is read ahead."""
+        if self._ahead:
+            self._ahead.abandon()
+
+    def _aside(self) -> Aside[_Piece | None]:
+        return Aside(partial(next, self._pieces, None))
+
+    def _begin(self, block_size: int) -> None:
+        # httpx sends a request again when its client's own `auth` has to answer a challenge.
+        again, self._begun = self._begun, True
+        self._count, self._last = 0, None
+        self._pieces = self._made(block_size, again=again)
+
+    def _made(self, block_size: int, *, again: bool) -> Iterator[_Piece]:
+        if again:
+            self._source.rewind()
+        digest = hashlib.sha256() if self._checksum else None
+        # One block behind, so that a small file leaves together with what goes before and after it.
+        block, count = self._head, 0
+        while content := self._source.read(block_size):
+            if digest:
+                digest.update(content)
+            if block is self._head:
+                block, count = block + content, len(content)
+            else:
+                yield _Piece(block, count, last=False)
+                block, count = content, len(content)
+        self.sha256 = digest.hexdigest() if digest else None
+        yield _Piece(block + self._tail, count, last=True)
+
+    def _handed_over(self, piece: _Piece) -> bytes:
+        # Up to here nothing can have been saved; so that is the time to give up.
+        if self._deadline.passes_within(0):
+            raise TimeIsUp
+        self.sent = Sent.WHOLE if piece.last else Sent.PART
+        self._last = piece
+        return piece.block
+
+    def _left(self) -> None:
+        """Tell that the last block has left. What `on_progress` raises goes to the caller."""
+        piece, self._last = self._last, None
+        if piece is None or self._on_progress is None:
+            return
+        self._count += piece.count
+        now = time.monotonic()
+        if piece.last or (self._count < self._source.size and now >= self._next_call):
+            self._next_call = now + self._interval
+            self._on_progress(UploadProgress(self._source.name, self._count, self._source.size, self._attempt))
+
+    @contextmanager
+    def _noting_what_is_raised(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.raised = error
+            raise
+
+
+def escape(name: str) -> str:
+    """Return `name` as it stands between the quotes of a form's `name` or `filename` parameter."""
+    return name.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")

@@ -1,0 +1,50 @@
+"""Create, get and end a session: calls without a file, each attempt of which sends the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from anchor_uploads._call import contract, reply
+from anchor_uploads._call.contract import Operation, SessionId
+from anchor_uploads._call.exchange import Answer, Calls, Send
+from anchor_uploads._call.reply import Session
+from anchor_uploads._call.settings import Deadline, Settings
+from anchor_uploads._call.table import judged, repeated
+from anchor_uploads.errors import AnchorUploadsError
+
+Result = TypeVar("Result")
+
+
+def create_session(settings: Settings, body: dict[str, Any]) -> Calls[Session]:
+    """The steps that start a session; `body` is sent as it is."""
+    return _call(settings, contract.create(body), "create_session", reply.created_session, idempotent=False)
+
+
+def get_session(settings: Settings, session: SessionId) -> Calls[str | None]:
+    """The steps that ask for the status of a session."""
+    session_id = session.uuid()
+    return _call(settings, contract.get(session_id), f"get_session {session_id}", reply.session_status, idempotent=True)
+
+
+def end_session(settings: Settings, session: SessionId) -> Calls[str | None]:
+    """The steps that end a session."""
+    session_id = session.uuid()
+    return _call(settings, contract.end(session_id), f"end_session {session_id}", reply.session_status, idempotent=True)
+
+
+def _call(
+    settings: Settings,
+    operation: Operation,
+    what: str,
+    read: Callable[[Answer, str], Result | AnchorUploadsError],
+    *,
+    idempotent: bool,
+) -> Calls[Result]:
+    send = Send(settings, operation, Deadline(settings.deadline))
+
+    def attempt(_number: int) -> Calls[Result | AnchorUploadsError]:
+        came = yield send
+        return judged(came, send, what, read)
+
+    return repeated(attempt, settings, send.deadline, idempotent=idempotent)

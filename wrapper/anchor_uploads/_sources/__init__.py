@@ -1,0 +1,1 @@
+"""What callers hand in: opened, read, and read again."""
