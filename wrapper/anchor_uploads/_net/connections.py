@@ -6,12 +6,14 @@ one connection on a stack need no such looking. A client that was passed in is u
 
 from __future__ import annotations
 
+import math
 import os
 import ssl
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -23,10 +25,9 @@ from anchor_uploads._call import contract
 from anchor_uploads._call.body import Sent
 from anchor_uploads._call.exchange import Answer, NoAnswer, Pause, Send, Work
 from anchor_uploads._net.stream import AsyncTapped, Tapped, Watch, tap_pool
-from anchor_uploads.errors import InvalidArgument
+from anchor_uploads.errors import AnchorUploadsError, InvalidArgument
 
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
-Value = TypeVar("Value")
 
 BODY_LIMIT = 64 * 1024
 """Bytes of an answer that are kept. What the API answers is far smaller."""
@@ -45,16 +46,21 @@ _OF_THE_NETWORK = (httpx.HTTPError, httpx.StreamError, OSError, EOFError, anyio.
 
 
 class _Exchange:
-    """One request on one connection: how it is made, and what comes of it. The two senders add the waiting."""
+    """One request on one connection: how it is made, and what comes of it. The two senders add the waiting.
 
-    def __init__(self, send: Send) -> None:
+    foreign: the client was passed in, and what its transport raises can be anything.
+    """
+
+    def __init__(self, send: Send, *, foreign: bool) -> None:
         self._send = send
+        self._foreign = foreign
         self._watch = Watch(send)
         self._client: httpx.Client | httpx.AsyncClient | None = None
         self._response: httpx.Response | None = None
         self._body = bytearray()
         self._problem: Exception | None = TimeIsUp()
-        self.reusable = False
+        self.whole = False
+        """Whether the answer was read to its end, and so is closed."""
 
     def request(self, client: httpx.Client | httpx.AsyncClient) -> httpx.Request:
         """Return the request, made by `client`, so that its own headers, cookies and parameters are in it."""
@@ -72,7 +78,11 @@ class _Exchange:
         trace = self._watch.trace_async if isinstance(client, httpx.AsyncClient) else self._watch.trace
         extensions = {"timeout": self._watch.timeouts, "trace": trace}
         request = client.build_request(
-            operation.method, self._send.url, headers=headers, content=body or operation.json, extensions=extensions
+            operation.method,
+            _url(self._send.url),
+            headers=headers,
+            content=body or operation.json,
+            extensions=extensions,
         )
         if body:
             # As httpx's own bodies are: for both kinds of client, and able to begin anew.
@@ -103,15 +113,16 @@ class _Exchange:
         self._body += block
         return len(self._body) < BODY_LIMIT
 
-    def read_whole(self) -> None:
-        """Note that the answer was read to its end: the connection can serve another request."""
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection can serve another request."""
         response = self._response
-        assert response
-        self.reusable = response.http_version == "HTTP/1.1" and "close" not in response.headers.get("connection", "")
+        return self.whole and response is not None and "close" not in response.headers.get("connection", "")
 
-    def left(self) -> float | None:
-        """Return the seconds that may be waited for what comes next, None for ever."""
-        return self._watch.deadline.left()
+    def left(self) -> float:
+        """Return the seconds that may be waited for what comes next."""
+        left = self._watch.deadline.left()
+        return math.inf if left is None else left
 
     def left_open(self) -> Any:
         """Return the stream of a connection that nobody else will close, None if there is none."""
@@ -142,10 +153,16 @@ class _Exchange:
         if isinstance(error, httpx.HTTPStatusError):
             # An event hook of the caller's own client.
             self.began(error.response)
-        elif not isinstance(error, _OF_THE_NETWORK) and not (self._client and self._client.is_closed):
+        elif not isinstance(error, _OF_THE_NETWORK) and (not self._foreign or isinstance(error, AnchorUploadsError)):
             raise error
         late = isinstance(error, (httpx.TimeoutException, TimeoutError)) and self._send.deadline.passes_within(0.001)
         return TimeIsUp() if late else _bare(error)
+
+
+@lru_cache(maxsize=256)
+def _url(text: str) -> httpx.URL:
+    """Return the URL; to read one costs httpx as much as to send a small request."""
+    return httpx.URL(text)
 
 
 def _bare(error: Exception) -> Exception:
@@ -223,7 +240,8 @@ class _Connections(Generic[HttpClient]):
 
     def _not_kept(self, client: HttpClient, warm: _Warm[HttpClient], exchange: _Exchange) -> list[HttpClient]:
         """Keep `client` for the next request if that can be, and return the clients to close."""
-        return warm.give(client) if exchange.reusable and not self._closed else [client]
+        unwanted = warm.give(client) if exchange.reusable else [client]
+        return unwanted + warm.clear() if self._closed else unwanted
 
 
 class Connections(_Connections[httpx.Client]):
@@ -248,14 +266,14 @@ class Connections(_Connections[httpx.Client]):
             client.close()
 
     def _send(self, send: Send) -> Answer | NoAnswer:
-        exchange = _Exchange(send)
+        exchange = _Exchange(send, foreign=self._passed_in is not None)
         with exchange.under_way(), self._client(exchange) as client:
             response = exchange.began(client.send(exchange.request(client), stream=True, follow_redirects=False))
             try:
-                if all(map(exchange.adds, response.iter_bytes())):
-                    exchange.read_whole()
+                exchange.whole = all(map(exchange.adds, response.iter_bytes()))
             finally:
-                response.close()
+                if not exchange.whole:
+                    response.close()
         if stream := exchange.left_open():
             stream.close()
         return exchange.outcome()
@@ -303,23 +321,24 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
             await self._at_the_end.aclose()
 
     async def _send(self, send: Send) -> Answer | NoAnswer:
-        exchange = _Exchange(send)
+        exchange = _Exchange(send, foreign=self._passed_in is not None)
         try:
             with exchange.under_way():
                 async with self._client(exchange) as client:
-                    with anyio.fail_after(exchange.left()):
+                    with anyio.fail_after(exchange.left()) as scope:
                         request = exchange.request(client)
                         response = exchange.began(await client.send(request, stream=True, follow_redirects=False))
-                    try:
-                        with anyio.fail_after(exchange.left()):
+                        scope.deadline = anyio.current_time() + exchange.left()
+                        try:
                             async for block in response.aiter_bytes():
                                 if not exchange.adds(block):
                                     break
                             else:
-                                exchange.read_whole()
-                    finally:
-                        with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
-                            await response.aclose()
+                                exchange.whole = True
+                        finally:
+                            if not exchange.whole:
+                                with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
+                                    await response.aclose()
         finally:
             if stream := exchange.left_open():
                 with anyio.CancelScope(shield=True):

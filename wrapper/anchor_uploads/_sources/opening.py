@@ -124,11 +124,11 @@ async def opened_async(
     file: AsyncFileInput, *, filename: str | None = None, content_type: str | None = None, within: float | None = None
 ) -> Source:
     """`opened` off the event loop; `file` may also be an asynchronous file or iterable."""
+    if _waits(file) is Waits.NEVER:
+        return open_source(file, filename=filename, content_type=content_type)  # type: ignore[arg-type]
     with anyio.move_on_after(within):
         if is_asynchronous(file):
             return await _from_asynchronous(file, filename, content_type)
-        if _waits(file) is Waits.NEVER:
-            return open_source(file, filename=filename, content_type=content_type)  # type: ignore[arg-type]
         open_it = functools.partial(_open_and_preload, file, filename=filename, content_type=content_type)
         return await _aside.Aside(open_it, unwanted=Source.close).result_async()
     raise _aside.TimeIsUp
