@@ -75,7 +75,7 @@ def open_source(file: FileInput, *, filename: str | None = None, content_type: s
     if isinstance(file, (bytes, bytearray, memoryview)):
         return _from_memory(file, filename, content_type)
     if is_asynchronous(file):
-        raise SourceError(f"{_label(file, filename)} has to be awaited: pass it to AsyncUploadClient")
+        raise SourceError(f"{label_of(file, filename)} has to be awaited: pass it to AsyncUploadClient")
     if callable(getattr(file, "read", None)):
         return _from_file(file, filename, content_type)
     if isinstance(file, Iterable):
@@ -190,9 +190,7 @@ def _from_path(path: str | bytes, filename: str | None, content_type: str | None
 
 
 def _from_memory(data: Any, filename: str | None, content_type: str | None) -> Source:
-    label = _label(data, filename)
-    name = check_name(filename, label=label)
-    content_type = choose_content_type(content_type, name=name, label=label)
+    name, content_type, label = _named(data, filename, content_type)
     try:
         view = memoryview(data).cast("B")
     except TypeError as error:
@@ -201,10 +199,7 @@ def _from_memory(data: Any, filename: str | None, content_type: str | None) -> S
 
 
 def _from_file(file: Any, filename: str | None, content_type: str | None) -> Source:
-    filename = _own_name(file) if filename is None else filename
-    label = _label(file, filename)
-    name = check_name(filename, label=label)
-    content_type = choose_content_type(content_type, name=name, label=label)
+    name, content_type, label = _named(file, filename, content_type)
     with reading(label):
         if isinstance(file, io.TextIOBase) or isinstance(file.read(0), str):
             raise SourceError(f"{label} was opened as text; open it with mode 'rb'")
@@ -217,9 +212,7 @@ def _from_file(file: Any, filename: str | None, content_type: str | None) -> Sou
 
 
 def _from_iterable(blocks: Iterable[Any], filename: str | None, content_type: str | None) -> Source:
-    label = _label(blocks, filename)
-    name = check_name(filename, label=label)
-    return _from_blocks(blocks, name, choose_content_type(content_type, name=name, label=label), label)
+    return _from_blocks(blocks, *_named(blocks, filename, content_type))
 
 
 def _from_blocks(blocks: Iterable[Any], name: str, content_type: str, label: str) -> Source:
@@ -239,10 +232,7 @@ def _from_blocks(blocks: Iterable[Any], name: str, content_type: str, label: str
 
 
 async def _from_asynchronous(file: Any, filename: str | None, content_type: str | None) -> Source:
-    filename = _own_name(file) if filename is None else filename
-    label = _label(file, filename)
-    name = check_name(filename, label=label)
-    content_type = choose_content_type(content_type, name=name, label=label)
+    name, content_type, label = _named(file, filename, content_type)
     spool = _spool()
     try:
         blocks = _async_blocks(file, label) if hasattr(file, "read") else aiter(file)
@@ -293,5 +283,8 @@ def _own_name(file: object) -> str | None:
     return None
 
 
-def _label(file: object, filename: str | None) -> str:
-    return repr(filename) if filename else f"the {type(file).__name__} passed as file"
+def _named(file: object, filename: str | None, content_type: str | None) -> tuple[str, str, str]:
+    """Return the name and the media type to send, and how to speak of the file."""
+    label = label_of(file, filename)
+    name = check_name(_own_name(file) if filename is None else filename, label=label)
+    return name, choose_content_type(content_type, name=name, label=label), label

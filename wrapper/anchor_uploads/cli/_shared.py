@@ -27,14 +27,6 @@ def add_base_url(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def human_size(size: float) -> str:
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError("unreachable")
-
-
 def speed(size: int, seconds: float) -> str:
     return f"{size / max(seconds, 1e-9) / 1e6:.0f} MB/s"
 

@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING, BinaryIO
 
 from anchor_uploads import AnchorUploadsError, AuthenticationFailed, InvalidArgument, SessionNotFound
-from anchor_uploads.cli._shared import Commands, add_base_url, human_size, progress_bar, speed
+from anchor_uploads._human import human_size
+from anchor_uploads.cli._shared import Commands, add_base_url, progress_bar, speed
 
 if TYPE_CHECKING:
     from anchor_uploads import UploadClient, UploadedFile

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from anchor_uploads._human import human_size
 from anchor_uploads.local import replies
 from anchor_uploads.local.sessions import Session, SessionEnded, Sessions, StoredFile
 from anchor_uploads.local.viewer import View, Viewer
@@ -109,10 +110,7 @@ def _row(file: StoredFile) -> str:
 
 def _size(size: int) -> str:
     exact = "1 byte" if size == 1 else f"{size:,} bytes"
-    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size >= 1 << power:
-            return f'<span title="{exact}">{size / (1 << power):.1f} {unit}</span>'
-    return exact
+    return exact if size < 1024 else f'<span title="{exact}">{human_size(size)}</span>'
 
 
 def _flag(value: bool) -> str:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from anchor_uploads import UploadClient, UploadedFile
-from anchor_uploads.cli._shared import MIB, human_size, progress_bar, speed
+from anchor_uploads._human import human_size
+from anchor_uploads.cli._shared import MIB, progress_bar, speed
 
 if TYPE_CHECKING:
     from anchor_uploads import Session

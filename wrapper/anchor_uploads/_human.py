@@ -1,0 +1,12 @@
+"""Sizes as people read them."""
+
+from __future__ import annotations
+
+
+def human_size(size: float) -> str:
+    """Return `size` (bytes) in the largest binary unit of which it has one."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
