@@ -35,7 +35,7 @@ from support.twins import KEY, SESSION, Call, abort_what_is_closing, both
 
 pytestmark = pytest.mark.timeout(20)
 
-DEADLINE = 1.0
+DEADLINE = 0.6
 # The rule grants one second more than the deadline; another is for a busy machine.
 BOUND = DEADLINE + 2
 # How long what delays a call goes on if the call does not end.

@@ -32,27 +32,6 @@ if TYPE_CHECKING:
     from anchor_uploads._attach.expected import AttachedFile, RemoteFile
     from anchor_uploads._batch import UploadReport
 
-__all__ = [
-    "AnchorUploadsError",
-    "AttachError",
-    "AuthenticationFailed",
-    "BadRequest",
-    "ConnectionFailed",
-    "ContractDrift",
-    "FileTooLarge",
-    "InvalidArgument",
-    "OutcomeUnknown",
-    "RateLimited",
-    "ServerError",
-    "SessionNotFound",
-    "SourceError",
-    "StatusError",
-    "TimedOut",
-    "UnexpectedResponse",
-    "UploadsFailed",
-    "UploadsInterrupted",
-]
-
 
 class AnchorUploadsError(Exception):
     """The base of all errors of this package. `str()` of each is one line that says what to do next."""

@@ -102,8 +102,10 @@ class Source:
         """Close what was opened here; a caller's own file stays open."""
         self._closing = True
         if self._owned and self._busy.acquire(blocking=False):
-            with self._released():
+            try:
                 self._handle.close()
+            finally:
+                self._busy.release()
 
     def __enter__(self) -> Source:
         return self
@@ -113,18 +115,13 @@ class Source:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with self._busy, reading(self.label):
-            _aside.check()
-            yield
-        if self._closing:
-            self.close()
-
-    @contextmanager
-    def _released(self) -> Iterator[None]:
         try:
-            yield
+            with self._busy, reading(self.label):
+                _aside.check()
+                yield
         finally:
-            self._busy.release()
+            if self._closing:
+                self.close()
 
     def _changed(self, how: str) -> SourceError:
         return SourceError(f"{self.label} {how}; nothing was saved. Upload it when nothing writes to it any more")
