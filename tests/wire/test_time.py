@@ -27,6 +27,7 @@ from anchor_uploads import (
     OutcomeUnknown,
     ServerError,
     TimedOut,
+    Timeouts,
     UnexpectedResponse,
     UploadClient,
 )
@@ -192,6 +193,19 @@ def test_a_deadline_ends_the_call_whatever_the_service_does(engine: str, row: st
 
     outcome.must_be(*kinds)
     assert len(raw_server.requests) == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("size", "kind"), [(1, OutcomeUnknown), (MORE_THAN_BUFFERS_HOLD, TimedOut)])
+def test_a_deadline_holds_also_where_no_time_out_does(
+    engine: str, size: int, kind: type[AnchorUploadsError], raw_server: RawServer
+) -> None:
+    raw_server.script = [say_nothing]
+    for_ever = Timeouts(None, None, None, None)
+    outcome = outcome_of(
+        engine, raw_server.base_url, "upload_file", SESSION, bytes(size), filename="a.bin", timeout=for_ever
+    )
+    outcome.must_be(kind)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
