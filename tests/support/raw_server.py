@@ -164,7 +164,11 @@ FLAWS: dict[str, Flaw] = {
     "badly chunked": Flaw(
         lambda _: {"Transfer-Encoding": "chunked"}, lambda content: b"%x\r\n%b\r\n" % (len(content), content), b"?!\r\n"
     ),
-    "not gzip": Flaw(lambda content: {"Content-Encoding": "gzip", "Content-Length": str(len(content))}, readable=False),
+    # It says that it closes: as HTTP it is whole, and the connection would be used for the next request.
+    "not gzip": Flaw(
+        lambda content: {"Content-Encoding": "gzip", "Content-Length": str(len(content)), "Connection": "close"},
+        readable=False,
+    ),
     "stalls": Flaw(_more_than_there_is, then=None),
 }
 
@@ -246,7 +250,7 @@ class RawServer:
         """Wait until every connection that a client has closed has been read to its end; none waits any more."""
         self._settling.set()
         deadline = time.monotonic() + 10
-        while (self._open or not self.requests) and time.monotonic() < deadline:
+        while (self._open or not self.connections) and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def _accept(self) -> None:
@@ -257,8 +261,8 @@ class RawServer:
                 return
             # As servers do; else what they say last may wait in a buffer that a reset throws away.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.connections += 1
             self._open.add(connection)
+            self.connections += 1
             thread = threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True)
             self._threads.append(thread)
             thread.start()

@@ -136,8 +136,9 @@ class AsyncCall:
 
 async def abort_what_is_closing() -> None:
     """aiohttp closes a connection only when all that it has taken is out. In a test that may never be."""
-    writers = [key.data[1] for key in asyncio.get_running_loop()._selector.get_map().values()]  # type: ignore[attr-defined]
-    for writer in writers:
+    selector = getattr(asyncio.get_running_loop(), "_selector", None)
+    registered = selector.get_map() if hasattr(selector, "get_map") else {}  # other loops have other ways
+    for _reader, writer in [key.data for key in registered.values()]:
         transport = getattr(getattr(writer, "_callback", None), "__self__", None)
         if isinstance(transport, asyncio.Transport) and transport.is_closing():
             transport.abort()
