@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from anchor_uploads import (
@@ -25,8 +27,9 @@ from anchor_uploads import (
     UploadProgress,
     UploadReport,
     UploadsFailed,
+    UploadsInterrupted,
 )
-from support.raw_server import RawServer, answer
+from support.raw_server import Exchange, RawServer, answer
 from support.twins import KEY, SESSION, Call, both
 
 
@@ -140,6 +143,8 @@ def test_progress_comes_one_call_at_a_time_and_ends_at_the_total(call: Call, raw
 
     def on_progress(progress: UploadProgress) -> None:
         assert inside.acquire(blocking=False)
+        # Long enough for another thread to come in, if it could.
+        time.sleep(0.002)
         calls.append(progress)
         inside.release()
 
@@ -209,6 +214,73 @@ def test_a_pool_of_threads_that_is_passed_in_takes_any_source_and_stays_open(raw
         report = client.upload_files(SESSION, [("a", io.BytesIO(b"a"))], executor=executor)
         assert executor.submit(int).result() == 0
     assert len(report.uploaded) == 1
+
+
+def read_on_and_answer(exchange: Exchange) -> None:
+    exchange.read_on()
+    answer()(exchange)
+
+
+def interrupted_once(begun: threading.Event, name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    yield name, content
+    assert begun.wait(10)
+    # As if Ctrl-C came while the next file is drawn.
+    raise KeyboardInterrupt
+
+
+def test_a_batch_that_is_stopped_ends_what_is_in_its_midst(raw_server: RawServer) -> None:
+    begun = threading.Event()
+
+    def read_slowly(exchange: Exchange) -> None:
+        exchange.read(1)
+        begun.set()
+        read_on_and_answer(exchange)
+
+    raw_server.script = [read_slowly]
+    with (
+        UploadClient(api_key=KEY, base_url=raw_server.base_url) as client,
+        pytest.raises(UploadsInterrupted) as caught,
+    ):
+        client.upload_files(SESSION, interrupted_once(begun, "a.bin", bytes(50_000_000)), concurrency=2)
+    raw_server.settle()
+    assert caught.value.report == UploadReport((), ())
+    assert not raw_server.requests[0].complete
+
+
+class Hesitant(httpx.HTTPTransport):
+    """Sends the body at once, but asks only after a while whether there is more of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = threading.Event()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.stream = Hesitating(request.stream, self.sent)
+        return super().handle_request(request)
+
+
+class Hesitating(httpx.SyncByteStream):
+    def __init__(self, blocks: Any, sent: threading.Event) -> None:
+        self._blocks = blocks
+        self._sent = sent
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            yield block
+            self._sent.set()
+            time.sleep(0.5)
+
+
+def test_what_has_left_whole_when_a_batch_is_stopped_is_in_its_report(raw_server: RawServer) -> None:
+    transport = Hesitant()
+    with (
+        httpx.Client(transport=transport) as own,
+        UploadClient(api_key=KEY, base_url=raw_server.base_url, http_client=own) as client,
+        pytest.raises(UploadsInterrupted) as caught,
+    ):
+        client.upload_files(SESSION, interrupted_once(transport.sent, "a.bin", bytes(1000)), concurrency=2)
+    assert [uploaded.name for uploaded in caught.value.report.uploaded] == ["a.bin"]
+    assert [request.complete for request in raw_server.requests] == [True]
 
 
 INTERRUPTED = """

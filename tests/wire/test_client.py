@@ -173,6 +173,45 @@ def test_a_client_may_be_used_on_both_sides_of_a_fork(raw_server: RawServer) -> 
     assert by_content[b"from the child"] != by_content[b"before"]
 
 
+def upload_what_is_read_in_a_thread(client: UploadClient, content: bytes) -> None:
+    client.upload_file(SESSION, iter([content]), filename="a", deadline=10)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="fork is not to be had, or not safe, on this platform")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_what_is_read_in_a_thread_is_read_in_a_forked_process_too(raw_server: RawServer) -> None:
+    with UploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+        upload_what_is_read_in_a_thread(client, b"parent")
+        child = multiprocessing.get_context("fork").Process(
+            target=upload_what_is_read_in_a_thread, args=(client, b"child")
+        )
+        child.start()
+        child.join(20)
+        assert child.exitcode == 0
+    assert [request.part()[1] for request in raw_server.requests] == [b"parent", b"child"]
+
+
+def test_a_cancelled_block_does_not_wait_for_ever_for_a_service_that_does_not_end_its_session(
+    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anchor_uploads.client._FAREWELL_SECONDS", 0.3)
+    raw_server.script = [answer(200, {"data": {"id": SESSION}}), lambda exchange: exchange.wait(25)]
+
+    async def run() -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(hold(client), 0.1)
+
+    async def hold(client: AsyncUploadClient) -> None:
+        async with client.session():
+            await asyncio.sleep(25)
+
+    started = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - started < 15
+    assert raw_server.requests[1].request_line.startswith("DELETE")
+
+
 def test_a_client_that_was_passed_in_is_used_and_not_closed(raw_server: RawServer) -> None:
     with httpx.Client(headers={"x-own": "1"}, follow_redirects=True) as own:
         with UploadClient(api_key=KEY, base_url=raw_server.base_url, http_client=own) as client:
@@ -191,6 +230,41 @@ def test_an_upload_can_go_through_a_proxy(raw_server: RawServer) -> None:
     ):
         client.upload_file(SESSION, b"x", filename="a")
     assert raw_server.requests[0].request_line == f"POST http://api.example/v1/sessions/{SESSION}/uploads HTTP/1.1"
+
+
+def refuse_and_keep_open(exchange: Exchange) -> None:
+    exchange.reply(413, b"{}")
+    exchange.wait(5)
+    exchange.open = False
+
+
+@pytest.mark.parametrize("twin", ["sync", "async"])
+def test_an_early_answer_is_seen_on_a_connection_to_a_proxy_that_its_owner_made(
+    twin: str, raw_server: RawServer
+) -> None:
+    raw_server.script = [answer(), refuse_and_keep_open]
+    settings = {"api_key": KEY, "base_url": "http://api.example", "timeout": 1, "max_retries": 0}
+    upload = {"session_id": SESSION, "file": bytes(50_000_000), "filename": "a"}
+
+    async def run() -> None:
+        async with (
+            httpx.AsyncClient(proxy=raw_server.base_url) as own,
+            AsyncUploadClient(http_client=own, **settings) as client,
+        ):
+            await own.get("http://api.example/x")
+            await client.upload_file(**upload)
+
+    with pytest.raises(FileTooLarge):
+        if twin == "async":
+            asyncio.run(run())
+        else:
+            with (
+                httpx.Client(proxy=raw_server.base_url) as own,
+                UploadClient(http_client=own, **settings) as client,
+            ):
+                own.get("http://api.example/x")
+                client.upload_file(**upload)
+    assert raw_server.connections == 1
 
 
 @pytest.fixture(scope="module")

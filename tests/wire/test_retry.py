@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,45 @@ def test_what_cannot_be_read_again_is_tried_once_and_the_error_says_so(call: Cal
     with pytest.raises(SourceError, match="cannot go back"):
         call(raw_server.base_url, "upload_file", SESSION, Once(b"content"), **LARGE)
     assert len(raw_server.requests) == 1
+
+
+class SlowFile:
+    """A file object that is opened at once, but then takes long to be read, or to go back to its start."""
+
+    def __init__(self, what: str, released: threading.Event) -> None:
+        # More than the async client reads while it opens a file.
+        self._content = io.BytesIO(bytes(600_000))
+        self._what = what
+        self._released = released
+        self._begun = False
+        self.tell = self._content.tell
+
+    def read(self, size: int = -1, /) -> bytes:
+        self._begun = self._begun or bool(size)
+        if size and self._what == "read":
+            self._released.wait(6)
+        return self._content.read(size)
+
+    def seek(self, position: int, whence: int = 0, /) -> int:
+        if self._begun and self._what == "go back":
+            self._released.wait(6)
+        return self._content.seek(position, whence)
+
+
+@both
+@pytest.mark.parametrize("what", ["read", "go back"])
+def test_a_deadline_ends_the_waiting_for_a_file_in_each_attempt(call: Call, what: str, raw_server: RawServer) -> None:
+    raw_server.script = [now(503)]
+    released = threading.Event()
+
+    started = time.monotonic()
+    try:
+        with pytest.raises(TimedOut, match="nothing was saved"):
+            call(raw_server.base_url, "upload_file", SESSION, SlowFile(what, released), deadline=0.6, **LARGE)
+        assert time.monotonic() - started < 4
+    finally:
+        released.set()
+    assert len(raw_server.requests) <= 1
 
 
 @both

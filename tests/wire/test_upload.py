@@ -385,6 +385,26 @@ def test_the_key_shows_nowhere(raw_server: RawServer, caplog: pytest.LogCaptureF
     assert not any(KEY in text for text in shown)
 
 
+SLASHED = "sk/secret/key"
+
+
+@pytest.mark.parametrize("status", [200, 502])
+@pytest.mark.parametrize(
+    "form",
+    [SLASHED.replace("/", "\\/"), *("".join(f"\\u{ord(c):{width}}" for c in SLASHED) for width in ("04x", "04X"))],
+    ids=["escaped slashes", "escaped", "escaped in capitals"],
+)
+def test_the_key_is_hidden_also_where_json_escapes_it(form: str, status: int, raw_server: RawServer) -> None:
+    raw_server.script = [answer(status, f'["{form}"]'.encode())]
+    with (
+        UploadClient(api_key=SLASHED, base_url=raw_server.base_url, max_retries=0) as client,
+        pytest.raises((ServerError, UnexpectedResponse)) as caught,
+    ):
+        client.upload_file(SESSION, b"x", filename="a")
+    assert form not in str(caught.value)
+    assert form.encode() not in caught.value.body
+
+
 def test_sessions_are_created_and_ended(raw_server: RawServer) -> None:
     created = {"data": {"id": SESSION, "cdp_url": "ws://h", "live_view_url": "http://h"}}
     raw_server.script = [answer(200, created), answer(200, {"data": {"status": "ended"}})]
