@@ -67,7 +67,7 @@ def test_progress_comes_seldom_unless_asked(call: Call, raw_server: RawServer) -
 def test_an_empty_file_has_progress_too(call: Call, raw_server: RawServer) -> None:
     calls: list[UploadProgress] = []
     call(raw_server.base_url, "upload_file", SESSION, b"", filename="a", on_progress=calls.append)
-    assert calls == [UploadProgress("a", 0, 0, 1)]
+    assert calls == [UploadProgress("a", 0, 0, 1), UploadProgress("a", 0, 0, 1)]
 
 
 @both

@@ -41,7 +41,7 @@ def at_an_offset(directory: Path) -> Any:
 
 
 def spooled(_directory: Path) -> Any:
-    file = tempfile.SpooledTemporaryFile(max_size=1000)  # noqa: SIM115
+    file = tempfile.SpooledTemporaryFile(max_size=1000)
     file.write(CONTENT)
     file.seek(0)
     return file
@@ -143,7 +143,7 @@ def test_a_url_gives_its_name(call: Call, raw_server: RawServer) -> None:
     with fsspec.open("memory://bucket/re%20port.pdf", "wb") as file:
         file.write(b"x")
     uploaded = call(raw_server.base_url, "upload_file", SESSION, "memory://bucket/re%20port.pdf")
-    assert (uploaded.name, uploaded.content_type) == ("re port.pdf", "application/pdf")
+    assert (uploaded.name, uploaded.content_type) == ("re%20port.pdf", "application/pdf")
 
 
 @both

@@ -147,7 +147,7 @@ def a_pipe(_directory: Path, content: bytes) -> Any:
 
 
 def a_spooled_file(_directory: Path, content: bytes) -> Any:
-    file = tempfile.SpooledTemporaryFile(max_size=10)  # noqa: SIM115
+    file = tempfile.SpooledTemporaryFile(max_size=10)
     file.write(content)
     file.seek(0)
     return file

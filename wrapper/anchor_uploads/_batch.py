@@ -6,11 +6,12 @@ file is uploaded, and by what (a thread, a task, another process, a cluster), th
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import UUID
@@ -19,17 +20,18 @@ import anyio
 from attrs import frozen
 
 from anchor_uploads._aside import Aside
-from anchor_uploads._call.body import ProgressCallback, UploadProgress
+from anchor_uploads._call.body import ProgressCallback, UploadProgress, check_callback, must_not_be_awaited
 from anchor_uploads._call.reply import UploadedFile
 from anchor_uploads._call.settings import Settings
-from anchor_uploads._sources.opening import AsyncFileInput, FileInput, name_of
+from anchor_uploads._sources.names import alike
+from anchor_uploads._sources.part import Part
 from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, SourceError, UploadsFailed, UploadsInterrupted
 
 if TYPE_CHECKING:
     from anchor_uploads.client import UploadClient
 
-BatchItem = FileInput | tuple[str, FileInput]
-AsyncBatchItem = AsyncFileInput | tuple[str, AsyncFileInput]
+_MOST = 10_000
+"""Files at a time; more than a machine has ports for."""
 
 
 class BatchOptions(TypedDict, total=False):
@@ -54,10 +56,14 @@ class FailedUpload:
 
 @frozen
 class UploadReport:
-    """What became of a batch, each part in the order of the files."""
+    """What became of a batch, each part in the order of the files.
+
+    warnings: names that differ in case or normal form only, and may be one to the other end's file system.
+    """
 
     uploaded: tuple[UploadedFile, ...]
     failed: tuple[FailedUpload, ...]
+    warnings: tuple[str, ...] = ()
 
     def raise_for_failures(self) -> None:
         """Raise `UploadsFailed`, which carries this report, if a file was not uploaded."""
@@ -73,15 +79,11 @@ class UploadReport:
 
 @frozen
 class Task:
-    """One file of a batch, and the name it is to have (None: its own)."""
+    """One file of a batch: as it was handed in, and taken apart."""
 
     index: int
     file: Any
-    filename: str | None
-
-    @property
-    def name(self) -> str | None:
-        return self.filename if self.filename is not None else name_of(self.file)
+    part: Part
 
 
 class Batch:
@@ -97,19 +99,26 @@ class Batch:
         on_progress: ProgressCallback | None = None,
         executor: Executor | None = None,
     ) -> None:
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise InvalidArgument(f"concurrency must be a whole number from 1 on, not {concurrency!r}")
-        if isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(files, "read"):
-            raise InvalidArgument("files must be an iterable of files; one file goes to upload_file")
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= _MOST:
+            raise InvalidArgument(f"concurrency must be a whole number from 1 to {_MOST}, not {concurrency!r}")
+        one = isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(files, "read")
+        if one or not isinstance(files, (Iterable, AsyncIterable)):
+            raise InvalidArgument(f"files must be an iterable of files, not {files!r:.100}; one goes to upload_file")
+        if executor is not None and not callable(getattr(executor, "submit", None)):
+            raise InvalidArgument(f"executor must have submit(), as those of concurrent.futures, not {executor!r}")
+        check_callback(on_progress)
         self.concurrency = concurrency
         self.executor = executor
         self.watch = Watch(on_progress)
         self._settings = settings
         self._session_id = session_id
+        self.files: Any = list(files.items()) if isinstance(files, Mapping) else files
         self._names: dict[str, int] = {}
+        self._alike: dict[str, str] = {}
+        self._warnings: list[str] = []
         self._results: dict[int, UploadedFile | FailedUpload] = {}
-        if isinstance(files, Collection):
-            self._refuse_collisions(files)
+        if isinstance(self.files, Collection):
+            self._refuse_collisions(self.files)
 
     @property
     def elsewhere(self) -> bool:
@@ -117,7 +126,22 @@ class Batch:
         return self.executor is not None and not isinstance(self.executor, ThreadPoolExecutor)
 
     def submit_elsewhere(self, executor: Executor, task: Task) -> Future[UploadedFile]:
-        return executor.submit(upload_in_worker, self._settings, self._session_id, task)
+        return executor.submit(upload_in_worker, self._settings, self._session_id, task.file)
+
+    @contextmanager
+    def submitting(self, executor: Executor) -> Iterator[Callable[[Task], Future[UploadedFile]]]:
+        """Give what the async client has a file uploaded with by an executor: in threads, by a client for them."""
+        if self.elsewhere:
+            yield lambda task: self.submit_elsewhere(executor, task)
+            return
+        from anchor_uploads import UploadClient
+
+        stop = Watch(None)
+        with UploadClient.from_settings(self._settings) as client:
+            try:
+                yield lambda task: executor.submit(client.upload_file, self._session_id, task.file, on_progress=stop)
+            finally:
+                stop.stop()
 
     def next_task(self, numbered: Iterator[tuple[int, object]]) -> Task | None:
         """Return the next file that can be uploaded, None at the end. What was refused, the report tells."""
@@ -135,18 +159,24 @@ class Batch:
 
     def _accept(self, index: int, item: object) -> Task | None:
         task = self._task(index, item)
-        name = task.name
+        name = task.part.name
         try:
+            task.part.checked(remedy="pass it as (filename, file)")
             if name is not None and self._names.setdefault(name, index) != index:
                 raise _collision(name, self._names[name], index)
-            if self.elsewhere and not isinstance(task.file, (str, os.PathLike, bytes, bytearray)):
+            if self.elsewhere and not isinstance(task.part.content, (str, os.PathLike, bytes, bytearray)):
                 raise SourceError(
-                    f"{name or type(task.file).__name__!r} cannot go to another process: with executor= pass paths, "
-                    "URLs or bytes, or use a ThreadPoolExecutor"
+                    f"{name!r} cannot go to another process: with executor= pass paths, URLs or bytes, or use a "
+                    "ThreadPoolExecutor"
                 )
         except SourceError as error:
             self._results[index] = FailedUpload(index, name, error)
             return None
+        if name is not None and (other := self._alike.setdefault(alike(name), name)) != name:
+            self._warnings.append(
+                f"{other!r} and {name!r} differ only in how they are written, and may be one file to the service; "
+                "give one another name"
+            )
         return task
 
     def uploaded(self, task: Task, uploaded: UploadedFile) -> None:
@@ -159,30 +189,29 @@ class Batch:
             raise error
         if not isinstance(error, AnchorUploadsError):
             # From the file itself, such as an iterable of the caller's, or from what was to upload it.
-            failure = AnchorUploadsError(f"{task.name!r} was not uploaded: {type(error).__name__}: {error}")
+            failure = AnchorUploadsError(f"{task.part.name!r} was not uploaded: {type(error).__name__}: {error}")
             failure.__cause__ = error
             error = failure
-        self._results[task.index] = FailedUpload(task.index, task.name, error)
+        self._results[task.index] = FailedUpload(task.index, task.part.name, error)
 
     def report(self) -> UploadReport:
         results = [self._results[index] for index in sorted(self._results)]
         return UploadReport(
             tuple(result for result in results if isinstance(result, UploadedFile)),
             tuple(result for result in results if isinstance(result, FailedUpload)),
+            tuple(self._warnings),
         )
 
     def _refuse_collisions(self, files: Collection[object]) -> None:
         seen: dict[str, int] = {}
         for index, item in enumerate(files):
-            name = self._task(index, item).name
+            name = self._task(index, item).part.name
             if name is not None and seen.setdefault(name, index) != index:
                 raise _collision(name, seen[name], index)
 
     @staticmethod
-    def _task(index: int, item: Any) -> Task:
-        if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
-            return Task(index, item[1], item[0])
-        return Task(index, item, None)
+    def _task(index: int, item: object) -> Task:
+        return Task(index, item, Part.of(item))
 
 
 def _collision(name: str, first: int, second: int) -> SourceError:
@@ -200,33 +229,55 @@ class Watch:
         self._on_progress = on_progress
         self._stop = threading.Event()
         self._one_at_a_time = threading.Lock()
+        self._one_task_at_a_time = anyio.Lock()
 
     def stop(self) -> None:
         self._stop.set()
 
-    def done(self, uploaded: UploadedFile) -> None:
-        """Tell of a file that another process has uploaded; of its parts nobody here has heard."""
-        self(UploadProgress(uploaded.name, uploaded.size, uploaded.size, uploaded.attempts))
-
     def __call__(self, progress: UploadProgress) -> None:
+        """Pass on what a thread tells."""
+        self._end_if_stopped(progress)
+        if self._on_progress is not None:
+            with self._one_at_a_time, self._noting_what_is_raised():
+                awaitable = self._on_progress(progress)
+                if inspect.isawaitable(awaitable):
+                    raise must_not_be_awaited(awaitable)
+
+    async def awaited(self, progress: UploadProgress) -> None:
+        """Pass on what a task tells, to what may have to be awaited."""
+        self._end_if_stopped(progress)
+        if self._on_progress is not None:
+            async with self._one_task_at_a_time:
+                with self._noting_what_is_raised():
+                    awaitable = self._on_progress(progress)
+                    if inspect.isawaitable(awaitable):
+                        await awaitable
+
+    def _end_if_stopped(self, progress: UploadProgress) -> None:
         # What has left whole may have been saved, so its answer is waited for.
         if self._stop.is_set() and progress.sent < progress.total:
             raise _Stopped
-        if self._on_progress is not None:
-            with self._one_at_a_time:
-                try:
-                    self._on_progress(progress)
-                except BaseException as error:
-                    self.raised = error
-                    raise
+
+    @contextmanager
+    def _noting_what_is_raised(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.raised = error
+            raise
+
+
+def _done(uploaded: UploadedFile) -> UploadProgress:
+    """Return what is told of a file that another process has uploaded; of its parts nobody here has heard."""
+    return UploadProgress(uploaded.name, uploaded.size, uploaded.size, uploaded.attempts)
 
 
 class _Stopped(Exception):
     """Ends an upload whose batch was stopped."""
 
 
-def run(batch: Batch, files: Iterable[BatchItem], upload: Callable[[Task, Watch], UploadedFile]) -> UploadReport:
-    """Upload `files` by `upload` in threads, or by the batch's executor.
+def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) -> UploadReport:
+    """Upload the files by `upload` in threads, or by the batch's executor.
 
     Raises `UploadsInterrupted` on Ctrl-C, and at once what `on_progress` raises.
     """
@@ -248,9 +299,9 @@ def run(batch: Batch, files: Iterable[BatchItem], upload: Callable[[Task, Watch]
             else:
                 batch.uploaded(task, uploaded)
                 if batch.elsewhere:
-                    batch.watch.done(uploaded)
+                    batch.watch(_done(uploaded))
 
-        numbered = enumerate(files)
+        numbered = enumerate(batch.files)
         waiting: dict[Future[UploadedFile], Task] = {}
         try:
             while True:
@@ -274,16 +325,12 @@ def run(batch: Batch, files: Iterable[BatchItem], upload: Callable[[Task, Watch]
             raise
 
 
-async def run_async(
-    batch: Batch,
-    files: Iterable[AsyncBatchItem] | AsyncIterable[AsyncBatchItem],
-    upload: Callable[[Task, Watch], Awaitable[UploadedFile]],
-) -> UploadReport:
-    """Upload `files` by `upload` in tasks, or by the batch's executor.
+async def run_async(batch: Batch, upload: Callable[[Task, ProgressCallback], Awaitable[UploadedFile]]) -> UploadReport:
+    """Upload the files by `upload` in tasks, or by the batch's executor.
 
     Cancelling it cancels what runs. Raises at once what `on_progress` raises.
     """
-    numbered = _numbered(files)
+    numbered = _numbered(batch.files)
     drawing = anyio.Lock()
     raised: list[Exception] = []
 
@@ -295,15 +342,15 @@ async def run_async(
                 if task is None:
                     return
                 try:
-                    if batch.executor is None:
-                        uploaded = await upload(task, batch.watch)
+                    if submit is None:
+                        uploaded = await upload(task, batch.watch.awaited)
                     else:
-                        future = batch.submit_elsewhere(batch.executor, task)
+                        future = submit(task)
                         try:
                             uploaded = await Aside(future.result).result_async()
                         finally:
                             future.cancel()
-                        batch.watch.done(uploaded)
+                        await batch.watch.awaited(_done(uploaded))
                 except Exception as error:
                     batch.failed(task, error)
                 else:
@@ -313,9 +360,10 @@ async def run_async(
             raised.append(error)
             scope.cancel()
 
-    async with anyio.create_task_group() as group:
-        for _ in range(batch.concurrency):
-            group.start_soon(work, group.cancel_scope)
+    with batch.submitting(batch.executor) if batch.executor else nullcontext() as submit:
+        async with anyio.create_task_group() as group:
+            for _ in range(batch.concurrency):
+                group.start_soon(work, group.cancel_scope)
     if raised:
         raise raised[0]
     return batch.report()
@@ -332,9 +380,9 @@ async def _numbered(files: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[
             yield numbered
 
 
-def upload_in_worker(settings: Settings, session_id: UUID, task: Task) -> UploadedFile:
+def upload_in_worker(settings: Settings, session_id: UUID, file: Any) -> UploadedFile:
     """Upload one file from another process: what an executor runs. The client is kept for the next file."""
-    return _worker_client(settings).upload_file(session_id, task.file, filename=task.filename)
+    return _worker_client(settings).upload_file(session_id, file)
 
 
 @lru_cache(maxsize=1)

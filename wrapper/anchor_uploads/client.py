@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
@@ -13,7 +13,7 @@ import httpx
 
 from anchor_uploads import _batch
 from anchor_uploads._aside import TimeIsUp
-from anchor_uploads._batch import AsyncBatchItem, Batch, BatchItem, BatchOptions, UploadReport
+from anchor_uploads._batch import Batch, BatchOptions, UploadReport
 from anchor_uploads._call import sessions
 from anchor_uploads._call.contract import SessionId
 from anchor_uploads._call.exchange import Calls
@@ -22,9 +22,10 @@ from anchor_uploads._call.secrets import hidden
 from anchor_uploads._call.settings import DEFAULT_TIMEOUTS, Deadline, Settings, Timeouts
 from anchor_uploads._call.steps import run, run_async
 from anchor_uploads._call.table import time_is_up
-from anchor_uploads._call.upload import FileOptions, UploadOptions, upload
+from anchor_uploads._call.upload import FileOptions, UploadOptions, check_options, upload
 from anchor_uploads._net.connections import AsyncConnections, Connections
-from anchor_uploads._sources.opening import AsyncFileInput, FileInput, label_of, opened, opened_async
+from anchor_uploads._sources.opening import opened, opened_async
+from anchor_uploads._sources.part import AsyncContent, AsyncFileInput, Content, FileInput, Part
 from anchor_uploads._sources.source import Source
 from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, StatusError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+SessionInput = str | UUID | Session
 
 _log = logging.getLogger("anchor_uploads")
 
@@ -43,14 +45,13 @@ class _Upload:
     """What one call of `upload_file` was asked for. Its clock starts here."""
 
     def __init__(self, settings: Settings, session: SessionId, file: object, options: UploadOptions) -> None:
-        if unknown := options.keys() - UploadOptions.__optional_keys__:
-            raise TypeError(f"upload_file has no option {', '.join(sorted(unknown))}")
+        check_options(options)
         self._settings = settings.changed(options)
         self._options = options
         self._session = session.uuid()
         self.deadline = Deadline(self._settings.deadline)
-        self.naming = {"filename": options.get("filename"), "content_type": options.get("content_type")}
-        self._what = f"upload of {label_of(file, options.get('filename'))} to session {self._session}"
+        self.part = Part.of(file, options.get("filename"), options.get("content_type"))
+        self._what = f"upload of {self.part.label} to session {self._session}"
 
     def steps(self, source: Source) -> Calls[UploadedFile]:
         return upload(self._settings, self._session, source, self.deadline, self._options)
@@ -75,7 +76,7 @@ class _Client(Generic[HttpClient]):
         *,
         api_key: str | None = None,
         base_url: str | None = None,
-        timeout: float | Timeouts | None = DEFAULT_TIMEOUTS,
+        timeout: float | Timeouts | httpx.Timeout | None = DEFAULT_TIMEOUTS,
         deadline: float | None = None,
         max_retries: int = 2,
         retry_unknown: bool = False,
@@ -134,14 +135,17 @@ class UploadClient(_Client[httpx.Client]):
 
     _connections: Connections
 
-    def upload_file(self, session_id: str | UUID, file: FileInput, **options: Unpack[UploadOptions]) -> UploadedFile:
+    def upload_file(self, session_id: SessionInput, file: FileInput, **options: Unpack[UploadOptions]) -> UploadedFile:
         """Put `file` into the uploads directory of a session and return where it is.
 
-        file: a path, a URL that fsspec can read, bytes, a binary file object (read from its position on, never closed)
-        or an iterable of bytes. What has no length is first copied to a temporary file. With a deadline, what may never
-        come (a pipe, a file object, an iterable, a URL) is read in another thread, which is left behind at the end.
-        filename, content_type: what to send instead of the file's own name and the type guessed from it.
-        on_progress: called with `UploadProgress`; what it raises aborts the upload. checksum: compute the SHA-256.
+        session_id: of a session, or what `create_session` returned.
+        file: a path, a URL that fsspec can read, bytes, a binary file object (read from its position on, never closed),
+        an upload that a web framework received, an iterable of bytes, or a tuple (filename, file[, content_type]).
+        What has no length is first copied to a temporary file. With a deadline, what may never come (a pipe, a file
+        object, an iterable, a URL) is read in another thread, which is left behind at the end.
+        filename, content_type: what to send instead of the file's own name and its own type or that of its name.
+        on_progress: called with `UploadProgress` before anything of an attempt is sent, at most every
+        `progress_interval` seconds, and at the end; what it raises aborts the upload. checksum: compute the SHA-256.
         timeout, deadline, max_retries, retry_unknown: instead of the client's, for this call; `deadline=None` lifts it.
 
         Raises `InvalidArgument` and `SourceError` before anything is sent, `SourceError` also for a file that changes
@@ -153,19 +157,22 @@ class UploadClient(_Client[httpx.Client]):
         with self._call():
             call = _Upload(self.settings, session, file, options)
             with call.in_time():
-                source = opened(file, within=call.deadline.left(), **call.naming)
+                source = opened(call.part, within=call.deadline.left())
             with source:
                 return run(call.steps(source), self._connections.do)
 
     def upload_files(
-        self, session_id: str | UUID, files: Iterable[BatchItem], **options: Unpack[BatchOptions]
+        self,
+        session_id: SessionInput,
+        files: Iterable[FileInput] | Mapping[str, Content],
+        **options: Unpack[BatchOptions],
     ) -> UploadReport:
         """Put many files into a session, a few at a time, and report what became of each.
 
-        files: what `upload_file` takes, or pairs of a file name and that; drawn as they are needed. One that fails does
-        not stop the others. concurrency: how many at a time (4). on_progress: called with `UploadProgress`, one call at
-        a time. executor: what runs the uploads, for example a `ProcessPoolExecutor` or Dask's; the files must then be
-        paths, URLs or bytes, and `on_progress` is called once for each file.
+        files: any number of what `upload_file` takes, drawn as they are needed, or a mapping of names to files. One
+        that fails does not stop the others. concurrency: how many at a time (4; 10,000 at most). on_progress: called
+        with `UploadProgress`, one call at a time. executor: what runs the uploads, for example a `ProcessPoolExecutor`
+        or Dask's; the files must then be paths, URLs or bytes, and `on_progress` is called once for each file.
 
         Raises `SourceError` before anything is sent if two files of a collection have the same name,
         `UploadsInterrupted` on Ctrl-C, and what `on_progress` raises.
@@ -174,9 +181,7 @@ class UploadClient(_Client[httpx.Client]):
         del session_id
         with self._call():
             batch = Batch(files, self.settings, session.uuid(), **options)
-            return _batch.run(
-                batch, files, lambda task, watch: self.upload_file(session.uuid(), task.file, **_named(task, watch))
-            )
+            return _batch.run(batch, lambda task, told: self.upload_file(session.uuid(), task.file, on_progress=told))
 
     def create_session(self, **body: Any) -> Session:
         """Start a browser session; `body` is sent as it is, for example `session={"initial_url": "https://…"}`.
@@ -186,14 +191,14 @@ class UploadClient(_Client[httpx.Client]):
         with self._call():
             return run(sessions.create_session(self.settings, body), self._connections.do)
 
-    def get_session(self, session_id: str | UUID) -> str | None:
+    def get_session(self, session_id: SessionInput) -> str | None:
         """Return the status of a session, in the service's words. Raises `SessionNotFound` if there is none."""
         session = SessionId(session_id)
         del session_id
         with self._call():
             return run(sessions.get_session(self.settings, session), self._connections.do)
 
-    def end_session(self, session_id: str | UUID) -> None:
+    def end_session(self, session_id: SessionInput) -> None:
         """End a session and its browser. Raises `SessionNotFound` if there is none."""
         session = SessionId(session_id)
         del session_id
@@ -225,7 +230,7 @@ class UploadClient(_Client[httpx.Client]):
 
     def _set_up(self, settings: Settings, http_client: httpx.Client | None) -> None:
         self.settings = settings
-        self._connections = Connections(http_client)
+        self._connections = Connections(http_client, settings.base_url)
 
 
 class AsyncUploadClient(_Client[httpx.AsyncClient]):
@@ -238,26 +243,26 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
     _connections: AsyncConnections
 
     async def upload_file(
-        self, session_id: str | UUID, file: AsyncFileInput, **options: Unpack[UploadOptions]
+        self, session_id: SessionInput, file: AsyncFileInput, **options: Unpack[UploadOptions]
     ) -> UploadedFile:
         """Put `file` into the uploads directory of a session; see `UploadClient.upload_file`.
 
-        Cancelling it closes the file and the connection at once and leaves the client usable. What a thread still
-        waits for then is left behind.
+        An `on_progress` that has to be awaited is awaited. Cancelling it closes the file and the connection at once and
+        leaves the client usable. What a thread still waits for then is left behind.
         """
         session = SessionId(session_id)
         del session_id
         with self._call():
             call = _Upload(self.settings, session, file, options)
             with call.in_time():
-                source = await opened_async(file, within=call.deadline.left(), **call.naming)
+                source = await opened_async(call.part, within=call.deadline.left())
             with source:
                 return await run_async(call.steps(source), self._connections.do)
 
     async def upload_files(
         self,
-        session_id: str | UUID,
-        files: Iterable[AsyncBatchItem] | AsyncIterable[AsyncBatchItem],
+        session_id: SessionInput,
+        files: Iterable[AsyncFileInput] | AsyncIterable[AsyncFileInput] | Mapping[str, AsyncContent],
         **options: Unpack[BatchOptions],
     ) -> UploadReport:
         """Put many files into a session; see `UploadClient.upload_files`. Cancelling it cancels what runs."""
@@ -266,7 +271,7 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
         with self._call():
             batch = Batch(files, self.settings, session.uuid(), **options)
             return await _batch.run_async(
-                batch, files, lambda task, watch: self.upload_file(session.uuid(), task.file, **_named(task, watch))
+                batch, lambda task, told: self.upload_file(session.uuid(), task.file, on_progress=told)
             )
 
     async def create_session(self, **body: Any) -> Session:
@@ -274,14 +279,14 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
         with self._call():
             return await run_async(sessions.create_session(self.settings, body), self._connections.do)
 
-    async def get_session(self, session_id: str | UUID) -> str | None:
+    async def get_session(self, session_id: SessionInput) -> str | None:
         """Return the status of a session; see `UploadClient.get_session`."""
         session = SessionId(session_id)
         del session_id
         with self._call():
             return await run_async(sessions.get_session(self.settings, session), self._connections.do)
 
-    async def end_session(self, session_id: str | UUID) -> None:
+    async def end_session(self, session_id: SessionInput) -> None:
         """End a session and its browser; see `UploadClient.end_session`."""
         session = SessionId(session_id)
         del session_id
@@ -319,17 +324,17 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
 
     def _set_up(self, settings: Settings, http_client: httpx.AsyncClient | None) -> None:
         self.settings = settings
-        self._connections = AsyncConnections(http_client)
+        self._connections = AsyncConnections(http_client, settings.base_url)
 
 
-def upload_file(session_id: str | UUID, file: FileInput, **options: Any) -> UploadedFile:
+def upload_file(session_id: SessionInput, file: FileInput, **options: Any) -> UploadedFile:
     """Upload one file with a client made for it, whose options are taken, too. Keep a client for many."""
     of_file, of_client = _parted(options)
     with UploadClient(**of_client) as client:
         return client.upload_file(session_id, file, **of_file)
 
 
-async def upload_file_async(session_id: str | UUID, file: AsyncFileInput, **options: Any) -> UploadedFile:
+async def upload_file_async(session_id: SessionInput, file: AsyncFileInput, **options: Any) -> UploadedFile:
     """Upload one file with an `AsyncUploadClient` made for it; see `upload_file`."""
     of_file, of_client = _parted(options)
     async with AsyncUploadClient(**of_client) as client:
@@ -339,10 +344,6 @@ async def upload_file_async(session_id: str | UUID, file: AsyncFileInput, **opti
 def _parted(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     of_file = {name: options.pop(name) for name in FileOptions.__optional_keys__ & options.keys()}
     return of_file, options
-
-
-def _named(task: _batch.Task, watch: _batch.Watch) -> UploadOptions:
-    return {"filename": task.filename, "on_progress": watch}
 
 
 @contextmanager

@@ -7,6 +7,7 @@ encoding algorithm") for how names are escaped: UTF-8 as it is, `"` as %22, neve
 from __future__ import annotations
 
 import hashlib
+import inspect
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,6 +21,7 @@ from attrs import field, frozen
 from anchor_uploads._aside import Aside, TimeIsUp
 from anchor_uploads._call.settings import Deadline
 from anchor_uploads._sources.source import Source, Waits
+from anchor_uploads.errors import InvalidArgument
 
 # Bytes read and handed to the network at a time, measured with scripts/bench: more gains nothing, less costs CPU. The
 # async client pays more for each block, two changes of thread among it.
@@ -48,6 +50,19 @@ class UploadProgress:
 ProgressCallback = Callable[[UploadProgress], object]
 
 
+def must_not_be_awaited(awaitable: object) -> InvalidArgument:
+    """Return the error for what `on_progress` returned to the sync client."""
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()
+    return InvalidArgument("on_progress has to be awaited; pass one that has not, or use AsyncUploadClient")
+
+
+def check_callback(on_progress: object) -> None:
+    """Raise `InvalidArgument` for what cannot be called."""
+    if on_progress is not None and not callable(on_progress):
+        raise InvalidArgument(f"on_progress must be a function that takes UploadProgress, or None, not {on_progress!r}")
+
+
 @frozen
 class _Piece:
     """A block of the body, how many bytes of the file it holds, and whether it is the last."""
@@ -60,10 +75,10 @@ class _Piece:
 class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
     """The body of one attempt to send `source` as the form field `field`, for httpx's sync and async clients.
 
-    content_type and content_length (bytes) belong into the headers. on_progress is called every `interval` seconds at
-    most, and at the end. `sent` tells how much may have left: the whole from the moment that the block with the closing
-    boundary is handed over. `sha256` is the hexadecimal digest of the file then, if `checksum` is set. `raised` is what
-    the source or `on_progress` raised, or `TimeIsUp`.
+    content_type and content_length (bytes) belong into the headers. on_progress is called by `announce`, then every
+    `interval` seconds at most, and at the end. `sent` tells how much may have left: the whole from the moment that the
+    block with the closing boundary is handed over. `sha256` is the hexadecimal digest of the file then, if `checksum`
+    is set. `raised` is what the source or `on_progress` raised, or `TimeIsUp`.
     """
 
     def __init__(
@@ -107,6 +122,16 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         """Note that the block which was handed over last did not leave whole."""
         self.sent = Sent.PART
 
+    def announce(self) -> None:
+        """Tell that nothing is sent yet: what `on_progress` raises now keeps all of it from being sent."""
+        with self._noting_what_is_raised():
+            self._tell(UploadProgress(self._source.name, 0, self._source.size, self._attempt))
+
+    async def announce_async(self) -> None:
+        """The same where `on_progress` may have to be awaited."""
+        with self._noting_what_is_raised():
+            await self._tell_async(UploadProgress(self._source.name, 0, self._source.size, self._attempt))
+
     def __iter__(self) -> Iterator[bytes]:
         """Begin the body. Its blocks end with `SourceError` before the closing boundary if the source has changed."""
         self._begin(BLOCK_SIZE)
@@ -114,7 +139,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def __next__(self) -> bytes:
         with self._noting_what_is_raised():
-            self._left()
+            self._tell(self._left())
             aside = self._source.waits is Waits.LONG and self._deadline.seconds is not None
             piece = self._aside().result(self._deadline.left()) if aside else next(self._pieces, None)
             if piece:
@@ -128,7 +153,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         with self._noting_what_is_raised():
-            self._left()
+            await self._tell_async(self._left())
             aside = self._source.waits is not Waits.NEVER
             piece = await (self._ahead or self._aside()).result_async() if aside else next(self._pieces, None)
             if piece:
@@ -175,16 +200,25 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._last = piece
         return piece.block
 
-    def _left(self) -> None:
-        """Tell that the last block has left. What `on_progress` raises goes to the caller."""
+    def _left(self) -> UploadProgress | None:
+        """Note that the last block has left, and return what is to be told of it."""
         piece, self._last = self._last, None
-        if piece is None or self._on_progress is None:
-            return
+        if piece is None:
+            return None
         self._count += piece.count
         now = time.monotonic()
-        if piece.last or (self._count < self._source.size and now >= self._next_call):
-            self._next_call = now + self._interval
-            self._on_progress(UploadProgress(self._source.name, self._count, self._source.size, self._attempt))
+        if not piece.last and (self._count >= self._source.size or now < self._next_call):
+            return None
+        self._next_call = now + self._interval
+        return UploadProgress(self._source.name, self._count, self._source.size, self._attempt)
+
+    def _tell(self, progress: UploadProgress | None) -> None:
+        if progress and self._on_progress and inspect.isawaitable(awaitable := self._on_progress(progress)):
+            raise must_not_be_awaited(awaitable)
+
+    async def _tell_async(self, progress: UploadProgress | None) -> None:
+        if progress and self._on_progress and inspect.isawaitable(awaitable := self._on_progress(progress)):
+            await awaitable
 
     @contextmanager
     def _noting_what_is_raised(self) -> Iterator[None]:

@@ -25,8 +25,9 @@ API_KEY_HEADER = "anchor-api-key"
 class SessionId:
     """A session id as it was handed in. It is shown only once it was found to be one: a key may stand in its place."""
 
-    def __init__(self, given: str | UUID) -> None:
-        self._given = given
+    def __init__(self, given: object) -> None:
+        # A session has its id.
+        self._given = getattr(given, "id", given)
 
     def __repr__(self) -> str:
         return "'…'"

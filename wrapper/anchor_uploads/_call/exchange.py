@@ -63,10 +63,14 @@ class Answer:
 
 @frozen
 class NoAnswer:
-    """No answer came. sent: how much of the request may have left. problem: why, `TimeIsUp` for the deadline."""
+    """No answer came. sent: how much of the request may have left. problem: why, `TimeIsUp` for the deadline.
+
+    through: the proxy on the way, if the environment names one.
+    """
 
     problem: Exception
     sent: Sent
+    through: str | None = None
 
 
 Calls = Generator[Send | Pause | Work, Any, Result]

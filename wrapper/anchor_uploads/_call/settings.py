@@ -47,6 +47,10 @@ def _for_ever(seconds: Any) -> Any:
     return None if number and seconds >= _FOR_EVER else seconds
 
 
+def _at_most_for_ever(seconds: Any) -> Any:
+    return _FOR_EVER if _for_ever(seconds) is None else seconds
+
+
 def _check_seconds(_settings: object, attribute: attrs.Attribute[Any], seconds: float | None) -> None:
     number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     if seconds is not None and not (number and seconds > 0):
@@ -75,8 +79,10 @@ class Timeouts:
 DEFAULT_TIMEOUTS = Timeouts()
 
 
-def as_timeouts(timeout: float | Timeouts) -> Timeouts:
-    """Return `timeout`; a number holds for each phase."""
+def as_timeouts(timeout: float | Timeouts | httpx.Timeout | None) -> Timeouts:
+    """Return `timeout`; a number holds for each phase, and the `read` of httpx for both parts of the answer."""
+    if isinstance(timeout, httpx.Timeout):
+        return Timeouts(timeout.connect, timeout.write, timeout.read, timeout.read)
     return timeout if isinstance(timeout, Timeouts) else Timeouts(timeout, timeout, timeout, timeout)
 
 
@@ -108,21 +114,25 @@ def _check_api_key(_settings: object, _attribute: object, key: ApiKey) -> None:
         )
 
 
-def _without_slash(url: str) -> str:
-    return url.rstrip("/")
+def _without_slash(url: Any) -> Any:
+    return url.rstrip("/") if isinstance(url, str) else url
 
 
-def _check_base_url(_settings: object, _attribute: object, url: str) -> None:
+def _is_usable(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        usable = usable and not (parts.username or parts.password or parts.query or parts.fragment)
-        httpx.URL(url)
+        parts, address = urlsplit(url), httpx.URL(url)
+        # As the names of hosts are looked up; httpx knows only the newer form of international ones.
+        address.raw_host.decode("ascii").encode("idna")
+        plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.port == 0)
+        return plain and parts.scheme in ("http", "https") and bool(parts.hostname and address.host)
     except (ValueError, httpx.InvalidURL):
-        usable = False
-    if not usable:
+        return False
+
+
+def _check_base_url(_settings: object, _attribute: object, url: Any) -> None:
+    if not isinstance(url, str) or not _is_usable(url):
         # What stands before an @ or after a ? may be a password or a key.
-        shown = url.rpartition("@")[2].partition("?")[0].partition("#")[0]
+        shown = str(url).rpartition("@")[2].partition("?")[0].partition("#")[0]
         raise InvalidArgument(
             f"the base URL {shown if shown == url else f'…{shown}…'!r} must look like https://host[:port][/path], "
             f"without a user or a query; check {BASE_URL_VARIABLE} or base_url="
@@ -134,6 +144,11 @@ def _check_max_retries(_settings: object, _attribute: object, count: int) -> Non
         raise InvalidArgument(f"max_retries must be a whole number from 0 on, not {count!r}")
 
 
+def _check_flag(_settings: object, attribute: attrs.Attribute[Any], flag: object) -> None:
+    if not isinstance(flag, bool):
+        raise InvalidArgument(f"{attribute.name} must be True or False, not {flag!r}")
+
+
 def _check_interval(_settings: object, _attribute: object, seconds: float) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
         raise InvalidArgument(f"progress_interval must be a number of seconds from 0 on, not {seconds!r}")
@@ -142,7 +157,7 @@ def _check_interval(_settings: object, _attribute: object, seconds: float) -> No
 class CallOptions(TypedDict, total=False):
     """What a call may have instead of its client's: see `Settings`. `deadline=None` lifts the client's deadline."""
 
-    timeout: float | Timeouts | None
+    timeout: float | Timeouts | httpx.Timeout | None
     deadline: float | None
     max_retries: int | None
     retry_unknown: bool | None
@@ -153,8 +168,9 @@ class Settings:
     """What a client was made with. Picklable; `attrs.evolve` makes changed copies. The key is shown by neither `repr`
     nor `attrs.asdict`, only by `api_key`.
 
-    timeouts: for each phase (a number of seconds holds for all). deadline: seconds for a whole call with all its
-    attempts, None for no end. max_retries: further attempts after a failure that may be repeated (see the README).
+    timeouts: for each phase (a number of seconds holds for all; an `httpx.Timeout` is taken, too). deadline: seconds
+    for a whole call with all its attempts, None for no end. max_retries: further attempts after a failure that may be
+    repeated (see the README).
     retry_unknown: also repeat a request that went out whole without an answer.
     progress_interval: seconds between two calls of `on_progress`; 0 calls it for each block.
     """
@@ -164,8 +180,8 @@ class Settings:
     timeouts: Timeouts = field(default=DEFAULT_TIMEOUTS, converter=as_timeouts)
     deadline: float | None = _seconds(None)
     max_retries: int = field(default=2, validator=_check_max_retries)
-    retry_unknown: bool = False
-    progress_interval: float = field(default=0.05, validator=_check_interval)
+    retry_unknown: bool = field(default=False, validator=_check_flag)
+    progress_interval: float = field(default=0.05, converter=_at_most_for_ever, validator=_check_interval)
 
     @property
     def api_key(self) -> str:
@@ -180,7 +196,7 @@ class Settings:
         key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
         if key is None:
             raise InvalidArgument(f"no API key: set {API_KEY_VARIABLE} in the environment, or pass api_key=")
-        url = base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+        url = (os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL) if base_url is None else base_url
         return cls(api_key=key, base_url=url, **others)
 
     def changed(self, options: CallOptions) -> Settings:

@@ -157,18 +157,19 @@ def _unknown(came: NoAnswer, send: Send, what: str) -> AnchorUploadsError:
 
 def _failed(came: NoAnswer, send: Send, what: str) -> AnchorUploadsError:
     cause = _cause(came.problem, send)
+    way = f" on the way through {came.through}" if came.through else ""
+    check = "Check that proxy, or set NO_PROXY" if came.through else "Check the base URL and the network"
     error: AnchorUploadsError
     if isinstance(came.problem, TimeIsUp):
         error = time_is_up(what, send.deadline.seconds)
     elif isinstance(came.problem, httpx.TimeoutException):
         error = errors.TimedOut(
-            f"{what}: gave up waiting for the network ({cause}); nothing was saved. Try again, or allow more time "
+            f"{what}: gave up waiting for the network{way} ({cause}); nothing was saved. Try again, or allow more time "
             "with timeout="
         )
     else:
         error = errors.ConnectionFailed(
-            f"{what}: the connection failed before all was sent ({cause}); nothing was saved. Check the base URL and "
-            "the network"
+            f"{what}: the connection failed before all was sent{way} ({cause}); nothing was saved. {check}"
         )
     error.__cause__ = came.problem
     return error

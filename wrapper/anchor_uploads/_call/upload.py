@@ -9,13 +9,13 @@ from uuid import UUID
 
 from anchor_uploads._aside import TimeIsUp
 from anchor_uploads._call import contract, reply
-from anchor_uploads._call.body import Body, ProgressCallback
+from anchor_uploads._call.body import Body, ProgressCallback, check_callback
 from anchor_uploads._call.exchange import Answer, Calls, Send, Work
 from anchor_uploads._call.reply import UploadedFile
 from anchor_uploads._call.settings import CallOptions, Deadline, Settings
 from anchor_uploads._call.table import judged, repeated, time_is_up
 from anchor_uploads._sources.source import Source, Waits
-from anchor_uploads.errors import AnchorUploadsError, SourceError
+from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, SourceError
 
 _log = logging.getLogger("anchor_uploads")
 
@@ -34,6 +34,15 @@ class FileOptions(TypedDict, total=False):
 
 class UploadOptions(FileOptions, CallOptions, total=False):
     """The options of one upload."""
+
+
+def check_options(options: UploadOptions) -> None:
+    """Raise `InvalidArgument` for what can be no option's value, and `TypeError` for an option that there is not."""
+    if unknown := options.keys() - UploadOptions.__optional_keys__:
+        raise TypeError(f"upload_file has no option {', '.join(sorted(unknown))}")
+    check_callback(options.get("on_progress"))
+    if not isinstance(checksum := options.get("checksum", False), bool):
+        raise InvalidArgument(f"checksum must be True or False, not {checksum!r}")
 
 
 def upload(

@@ -24,6 +24,7 @@ from anchor_uploads._aside import Aside, TimeIsUp, event_loop
 from anchor_uploads._call import contract
 from anchor_uploads._call.body import Sent
 from anchor_uploads._call.exchange import Answer, NoAnswer, Pause, Send, Work
+from anchor_uploads._net.environment import Proxy, proxy_for, tls_context
 from anchor_uploads._net.stream import AsyncTapped, Tapped, Watch, tap_pool
 from anchor_uploads.errors import AnchorUploadsError, InvalidArgument
 
@@ -48,12 +49,13 @@ _OF_THE_NETWORK = (httpx.HTTPError, httpx.StreamError, OSError, EOFError, anyio.
 class _Exchange:
     """One request on one connection: how it is made, and what comes of it. The two senders add the waiting.
 
-    foreign: the client was passed in, and what its transport raises can be anything.
+    foreign: the client was passed in, and what its transport raises can be anything. proxy: what it goes through.
     """
 
-    def __init__(self, send: Send, *, foreign: bool) -> None:
+    def __init__(self, send: Send, *, foreign: bool, proxy: Proxy | None) -> None:
         self._send = send
         self._foreign = foreign
+        self._proxy = proxy
         self._watch = Watch(send)
         self._client: httpx.Client | httpx.AsyncClient | None = None
         self._response: httpx.Response | None = None
@@ -138,10 +140,12 @@ class _Exchange:
             return Answer(self._response.status_code, self._response.headers, content, sent, self._problem)
         problem = self._problem or TimeIsUp()
         if body:
-            return NoAnswer(problem, body.sent)
-        if self._watch.traced:
-            return NoAnswer(problem, self._watch.sent)
-        return NoAnswer(problem, Sent.NOTHING if isinstance(problem, _NOTHING_SENT) else Sent.WHOLE)
+            sent = body.sent
+        elif self._watch.traced:
+            sent = self._watch.sent
+        else:
+            sent = Sent.NOTHING if isinstance(problem, _NOTHING_SENT) else Sent.WHOLE
+        return NoAnswer(problem, sent, through=str(self._proxy) if self._proxy else None)
 
     def _noted(self, error: Exception) -> Exception:
         raised = self._send.body.raised if self._send.body else None
@@ -208,26 +212,27 @@ class _Warm(Generic[HttpClient]):
 class _Connections(Generic[HttpClient]):
     """What both kinds share. passed_in: a client of the caller's, which is never closed here.
 
-    Raises `InvalidArgument` if httpx cannot make a client of what stands in the environment (proxies, certificates).
+    Raises `InvalidArgument` if that is none, or if no client can be made of what stands in the environment.
     """
 
     _kind: type[HttpClient]
 
-    def __init__(self, passed_in: HttpClient | None) -> None:
+    def __init__(self, passed_in: HttpClient | None, base_url: str) -> None:
+        if passed_in is not None and not isinstance(passed_in, self._kind):
+            raise InvalidArgument(f"http_client must be an httpx.{self._kind.__name__}, not {type(passed_in).__name__}")
         self._passed_in: HttpClient | None = passed_in
         self._closed = False
         self._tls: ssl.SSLContext | bool = True
         self._warm: _Warm[HttpClient] = _Warm()
         self.check_open()
+        self._proxy: Proxy | None = None
         if passed_in is None:
+            self._proxy = proxy_for(base_url)
+            self._tls = tls_context()
             try:
-                self._tls = httpx.create_ssl_context()
                 self._warm.give(self._made())
-            except Exception as error:
-                raise InvalidArgument(
-                    "httpx cannot make a client of what the environment says of proxies and certificates (HTTP_PROXY, "
-                    f"NO_PROXY, SSL_CERT_FILE, …): {error or type(error).__name__}"
-                ) from error
+            except ImportError as error:
+                raise InvalidArgument(f"{self._proxy} needs a package: pip install 'httpx[socks]'") from error
 
     def check_open(self) -> None:
         """Raise `InvalidArgument` if no request can be made any more."""
@@ -236,7 +241,8 @@ class _Connections(Generic[HttpClient]):
             raise InvalidArgument(f"{which} is closed; make another, or close it when the last call is done")
 
     def _made(self) -> HttpClient:
-        return self._kind(verify=self._tls, limits=_LIMITS)
+        proxy = self._proxy.for_httpx() if self._proxy else None
+        return self._kind(verify=self._tls, limits=_LIMITS, proxy=proxy, trust_env=False)
 
     def _not_kept(self, client: HttpClient, warm: _Warm[HttpClient], exchange: _Exchange) -> list[HttpClient]:
         """Keep `client` for the next request if that can be, and return the clients to close."""
@@ -266,14 +272,17 @@ class Connections(_Connections[httpx.Client]):
             client.close()
 
     def _send(self, send: Send) -> Answer | NoAnswer:
-        exchange = _Exchange(send, foreign=self._passed_in is not None)
-        with exchange.under_way(), self._client(exchange) as client:
-            response = exchange.began(client.send(exchange.request(client), stream=True, follow_redirects=False))
-            try:
-                exchange.whole = all(map(exchange.adds, response.iter_bytes()))
-            finally:
-                if not exchange.whole:
-                    response.close()
+        exchange = _Exchange(send, foreign=self._passed_in is not None, proxy=self._proxy)
+        with exchange.under_way():
+            if send.body:
+                send.body.announce()
+            with self._client(exchange) as client:
+                response = exchange.began(client.send(exchange.request(client), stream=True, follow_redirects=False))
+                try:
+                    exchange.whole = all(map(exchange.adds, response.iter_bytes()))
+                finally:
+                    if not exchange.whole:
+                        response.close()
         if stream := exchange.left_open():
             stream.close()
         return exchange.outcome()
@@ -321,9 +330,11 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
             await self._at_the_end.aclose()
 
     async def _send(self, send: Send) -> Answer | NoAnswer:
-        exchange = _Exchange(send, foreign=self._passed_in is not None)
+        exchange = _Exchange(send, foreign=self._passed_in is not None, proxy=self._proxy)
         try:
             with exchange.under_way():
+                if send.body:
+                    await send.body.announce_async()
                 async with self._client(exchange) as client:
                     with anyio.fail_after(exchange.left()) as scope:
                         request = exchange.request(client)

@@ -1,24 +1,57 @@
-"""File names and media types: what can be sent, and what is refused before anything is."""
+"""File names: which one a thing has by itself, and what can be sent as one."""
 
 from __future__ import annotations
 
 import mimetypes
+import os
+import re
 import unicodedata
+from typing import Any
+from urllib.parse import unquote
 
 from anchor_uploads.errors import SourceError
 
-DEFAULT_CONTENT_TYPE = "application/octet-stream"
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-"""RFC 9110 §5.6.2."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::[A-Za-z0-9+.-]+)*://")
+# Those of gzip, bz2, lzma and the packages that are made like them, each with the endings that its name may have.
+_DECOMPRESSORS = {"GzipFile", "BZ2File", "LZMAFile", "ZstdFile", "LZ4FrameFile"}
+_COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".lz4", ".Z")
+# What RFC 7578's forms write for a quote and the ends of a line; no other letter is escaped, not even the percent sign.
+_ESCAPES = re.compile("%22|%0D|%0A", re.IGNORECASE)
 
 
-def check_name(name: str | None, *, label: str) -> str:
+def is_url(file: object) -> bool:
+    """Tell whether `file` is a URL, or a chain of them, as fsspec reads them."""
+    return isinstance(file, str) and bool(_URL.match(file))
+
+
+def own_name(file: object) -> str | None:
+    """Return the name that `file` has by itself, None if it has none. Nothing is opened."""
+    if isinstance(file, str) and is_url(file):
+        return _name_in_url(file)
+    if isinstance(file, (str, os.PathLike)):
+        return _utf8(os.path.basename(os.fsdecode(file)))
+    # A buffered reader has the name of what it reads.
+    inner = getattr(file, "raw", file)
+    if _DECOMPRESSORS & {kind.__name__ for kind in type(inner).__mro__}:
+        return _decompressed(getattr(inner, "name", None))
+    # Web frameworks have both, and then the other one is the form field's.
+    name = file.filename if hasattr(file, "filename") else getattr(file, "name", None)
+    # Members of a tar archive have the archive's name before Python 3.13.
+    of_archive = getattr(getattr(inner, "fileobj", None), "name", None)
+    if not isinstance(name, (str, bytes, os.PathLike)) or not name or name == of_archive:
+        return None
+    name = os.fsdecode(name)
+    # Python calls those "<stdin>" that have none.
+    return None if name.startswith("<") else _utf8(os.path.basename(name))
+
+
+def check_name(name: str | None, *, label: str, remedy: str = "pass filename=") -> str:
     """Return `name` if it can be sent as a file name: one path component without control characters.
 
     Raises `SourceError` otherwise. The service stores the file under this name, so it must not lead elsewhere.
     """
     if name is None:
-        raise SourceError(f"{label} has no file name; pass filename=")
+        raise SourceError(f"{label} has no file name of its own; {remedy}")
     problem = None
     if not name or name in (".", ".."):
         problem = "is not a file's name"
@@ -28,21 +61,63 @@ def check_name(name: str | None, *, label: str) -> str:
         problem = "holds a control character"
     elif any(unicodedata.category(character) == "Cs" for character in name):
         problem = "cannot be written as UTF-8"
+    elif escape := _ESCAPES.search(name):
+        problem = f"holds {escape[0]}, which the other end cannot tell from an escaped quote or line break"
     if problem:
-        raise SourceError(f"{label}: the name {name!r} {problem}; pass filename= to send another")
+        raise SourceError(f"{label}: the name {name!r} {problem}; {remedy} to send another")
     return name
 
 
-def choose_content_type(content_type: str | None, *, name: str, label: str) -> str:
-    """Return `content_type`, or the one that goes with `name` if it is None.
+def alike(name: str) -> str:
+    """Return what names have in common that are one to some file systems: only case or normal form differs."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
-    Raises `SourceError` unless it is a media type: `type/subtype` and perhaps parameters (RFC 9110 §8.3.1).
-    """
-    if content_type is None:
-        return mimetypes.guess_type(name)[0] or DEFAULT_CONTENT_TYPE
-    main, slash, rest = content_type.partition("/")
-    subtype = rest.partition(";")[0].strip()
-    well_formed = slash and main and _TOKEN.issuperset(main) and subtype and _TOKEN.issuperset(subtype)
-    if not well_formed or not content_type.isascii() or not content_type.isprintable():
-        raise SourceError(f"{label}: {content_type!r} is not a media type; content_type= must look like 'text/plain'")
-    return content_type
+
+def without_secrets(url: str) -> str:
+    """Leave out what may be secret: users and passwords, and what follows the path of a signed URL."""
+    web = re.search("https?://", url, re.IGNORECASE)
+
+    def shown(part: str) -> str:
+        scheme, separator, rest = part.rpartition("://")
+        authority, slash, path = (_path_of_http(rest) if web and (not scheme or _is_http(scheme)) else rest).partition(
+            "/"
+        )
+        return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+    return "::".join(map(shown, url.split("::")))
+
+
+def _name_in_url(url: str) -> str:
+    """Return the last part of the path. Of a chain, the first URL is the file's: those after it tell where it lies."""
+    scheme, _, rest = next(part for part in url.split("::") if "://" in part).partition("://")
+    if not _is_http(scheme):
+        # In all others ?, # and % mean themselves.
+        return rest.rpartition("/")[2]
+    return unquote(_path_of_http(rest).partition("/")[2].rpartition("/")[2], errors="surrogateescape")
+
+
+def _is_http(scheme: str) -> bool:
+    return scheme.lower() in ("http", "https")
+
+
+def _path_of_http(rest: str) -> str:
+    return re.split("[?#]", rest, maxsplit=1)[0]
+
+
+def _decompressed(name: Any) -> str | None:
+    """Return the name of what is in a compressed file, None if its ending does not tell."""
+    if not isinstance(name, (str, bytes, os.PathLike)):
+        return None
+    stem, ending = os.path.splitext(_utf8(os.path.basename(os.fsdecode(name))))
+    # Such as .tgz, which is .tar.gz.
+    whole = mimetypes.suffix_map.get(ending.lower(), ending)
+    shorter = next((whole[: -len(end)] for end in _COMPRESSED if whole.lower().endswith(end.lower())), None)
+    return None if shorter is None or not stem else stem + shorter
+
+
+def _utf8(name: str) -> str:
+    """Return `name`; where the locale is not UTF-8 (`LC_ALL=C`), Python had to read it in another way."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return name

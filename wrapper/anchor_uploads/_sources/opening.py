@@ -1,4 +1,4 @@
-"""What callers hand in, made into a `Source`.
+"""A part's content, opened and made into a `Source`.
 
 A source is opened once, and its size is known before a byte is sent. What does not tell its size (a pipe, a generator)
 is first copied to a temporary file, in memory as long as it is small. Callers' own files are read from where they
@@ -7,284 +7,271 @@ stand, are left where the last attempt stopped, and are never closed.
 
 from __future__ import annotations
 
-import functools
-import inspect
+import http.client
 import io
 import os
-import re
+import selectors
 import stat
+import sys
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import anyio
 
 from anchor_uploads import _aside
-from anchor_uploads._sources.names import check_name, choose_content_type
+from anchor_uploads._sources.names import is_url
+from anchor_uploads._sources.part import OPEN_FILES, Part
 from anchor_uploads._sources.source import (
+    POLL_SECONDS,
     MemoryReader,
     Source,
     Waits,
-    checked_block,
-    has_descriptor,
+    bytes_of,
     read_block,
     reading,
+    status_of,
 )
 from anchor_uploads.errors import SourceError
-
-
-class BinaryReader(Protocol):
-    """Anything that hands out bytes: `read(n)` returns at most n, and none at the end."""
-
-    def read(self, size: int = ..., /) -> bytes: ...
-
-
-class AsyncBinaryReader(Protocol):
-    """The same for asyncio: a file of aiofiles, or an upload that a web framework received."""
-
-    async def read(self, size: int = ..., /) -> bytes: ...
-
-
-FileInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryReader | Iterable[bytes]
-AsyncFileInput = FileInput | AsyncBinaryReader | AsyncIterable[bytes]
 
 _SPOOL_IN_MEMORY = 1024 * 1024
 _COPY_BLOCK = 256 * 1024
 # Bytes of a file that the async client reads while it opens it: cheaper than a change of thread for each block.
 _PRELOADED = 256 * 1024
-_POLL_SECONDS = 0.01
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::[A-Za-z0-9+.-]+)*://")
 
 
-def open_source(file: FileInput, *, filename: str | None = None, content_type: str | None = None) -> Source:
-    """Open `file` for an upload.
+def opened(part: Part, *, within: float | None = None) -> Source:
+    """Open `part`. What may never come is waited for in a thread that can be left behind.
 
-    file: a path, a URL that fsspec can read, bytes, an open binary file (read from its current position, never closed)
-    or an iterable of bytes. filename: the name to send; the default is the base name of the path or of the open file.
-    content_type: the media type to send; the default is guessed from the name.
-
-    Raises `SourceError` if the file cannot be read, or has no name that can be sent.
+    Raises `SourceError` if it cannot be read, or has no name that can be sent, and `TimeIsUp` after `within` seconds;
+    None waits for ever, in the caller's own thread.
     """
-    if isinstance(file, str) and _URL.match(file):
-        # Only who passes a URL pays for the import.
-        from anchor_uploads._sources.remote import open_url
-
-        return open_url(file, filename, content_type, copy=_from_blocks)
-    if isinstance(file, (str, os.PathLike)):
-        return _from_path(os.path.expanduser(os.fspath(file)), filename, content_type)
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return _from_memory(file, filename, content_type)
-    if is_asynchronous(file):
-        raise SourceError(f"{label_of(file, filename)} has to be awaited: pass it to AsyncUploadClient")
-    if callable(getattr(file, "read", None)):
-        return _from_file(file, filename, content_type)
-    if isinstance(file, Iterable):
-        return _from_iterable(file, filename, content_type)
-    raise SourceError(f"{file!r} is not a file: pass a path, bytes, a binary file object or an iterable of bytes")
+    if within is None or part.waits is not Waits.LONG:
+        return _opened(part)
+    return _aside.Aside(partial(_opened, part), unwanted=Source.close).result(within)
 
 
-def name_of(file: object) -> str | None:
-    """Return the name under which `file` would be sent, None if it has none. Nothing is opened."""
-    if isinstance(file, str) and _URL.match(file):
-        from anchor_uploads._sources.remote import name_in_url
-
-        return name_in_url(file)
-    if isinstance(file, (str, os.PathLike)):
-        return os.path.basename(os.fsdecode(file))
-    return _own_name(file)
-
-
-def label_of(file: object, filename: str | None) -> str:
-    """Return how to speak of `file` in an error before it is opened."""
-    name = filename or name_of(file)
-    return repr(name) if name else f"the {type(file).__name__} passed as file"
-
-
-def is_asynchronous(file: object) -> bool:
-    """Tell whether `file` can be read only by awaiting it."""
-    return inspect.iscoroutinefunction(getattr(file, "read", None)) or (
-        isinstance(file, AsyncIterable) and not callable(getattr(file, "read", None))
-    )
-
-
-def opened(
-    file: FileInput, *, filename: str | None = None, content_type: str | None = None, within: float | None = None
-) -> Source:
-    """`open_source`, bounded: what may never come is waited for in a thread that can be left behind.
-
-    Raises `TimeIsUp` after `within` seconds; None waits for ever, in the caller's own thread.
-    """
-    open_it = functools.partial(open_source, file, filename=filename, content_type=content_type)
-    if within is None or _waits(file) is not Waits.LONG:
-        return open_it()
-    return _aside.Aside(open_it, unwanted=Source.close).result(within)
-
-
-async def opened_async(
-    file: AsyncFileInput, *, filename: str | None = None, content_type: str | None = None, within: float | None = None
-) -> Source:
-    """`opened` off the event loop; `file` may also be an asynchronous file or iterable."""
-    if _waits(file) is Waits.NEVER:
-        return open_source(file, filename=filename, content_type=content_type)  # type: ignore[arg-type]
+async def opened_async(part: Part, *, within: float | None = None) -> Source:
+    """`opened` off the event loop; `part` may also have to be awaited."""
+    if part.waits is Waits.NEVER:
+        return _opened(part)
     with anyio.move_on_after(within):
-        if is_asynchronous(file):
-            return await _from_asynchronous(file, filename, content_type)
-        open_it = functools.partial(_open_and_preload, file, filename=filename, content_type=content_type)
-        return await _aside.Aside(open_it, unwanted=Source.close).result_async()
+        if part.asynchronous:
+            return await _from_asynchronous(part)
+        return await _aside.Aside(partial(_opened_and_preloaded, part), unwanted=Source.close).result_async()
     raise _aside.TimeIsUp
 
 
-def _open_and_preload(file: Any, *, filename: str | None, content_type: str | None) -> Source:
-    source = open_source(file, filename=filename, content_type=content_type)
+def _opened_and_preloaded(part: Part) -> Source:
+    source = _opened(part)
     return source if source.size > _PRELOADED else source.preload()
 
 
-def _waits(file: object) -> Waits:
-    """Tell what opening and reading `file` waits for."""
-    if isinstance(file, (bytes, bytearray, memoryview, io.BytesIO)):
-        return Waits.NEVER
-    try:
-        if isinstance(file, (io.FileIO, io.BufferedReader, io.BufferedRandom)):
-            mode = os.fstat(file.fileno()).st_mode
-        elif isinstance(file, (str, os.PathLike)) and not (isinstance(file, str) and _URL.match(file)):
-            mode = os.stat(os.path.expanduser(file)).st_mode
-        else:
-            return Waits.BRIEFLY if isinstance(file, (list, tuple)) else Waits.LONG
-    except (OSError, ValueError):
-        # Opening it fails at once, and says why.
-        return Waits.BRIEFLY
-    return Waits.BRIEFLY if stat.S_ISREG(mode) else Waits.LONG
+def _opened(part: Part) -> Source:
+    content = part.content
+    if is_url(content):
+        # Only who passes a URL pays for the import.
+        from anchor_uploads._sources.remote import open_url
+
+        return open_url(part, copy=_copied)
+    if isinstance(content, (str, os.PathLike)):
+        return _from_path(part)
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        return _from_memory(part)
+    if hasattr(content, "iter_bytes"):
+        raise SourceError(
+            f"{part.label} is an answer of httpx; pass its iter_bytes(), or its aiter_bytes() if it is an async one's"
+        )
+    if part.asynchronous:
+        raise SourceError(f"{part.label} has to be awaited: pass it to AsyncUploadClient")
+    if callable(getattr(content, "read", None)):
+        return _from_file(part)
+    if isinstance(content, Iterable):
+        return _copied(part, content)
+    raise SourceError(f"{content!r} is not a file: pass a path, bytes, a binary file object or an iterable of bytes")
 
 
-def _from_path(path: str | bytes, filename: str | None, content_type: str | None) -> Source:
-    path = os.fsdecode(path)
-    label = repr(path)
-    with reading(label):
+def _from_path(part: Part) -> Source:
+    path = os.path.expanduser(os.fsdecode(part.content))
+    with reading(part.label):
         try:
-            mode = os.stat(path).st_mode
+            status = os.stat(path)
         except FileNotFoundError as error:
             where = "" if os.path.isabs(path) else f" in {os.getcwd()!r}"
-            raise SourceError(f"{label} does not exist{where}") from error
-        if stat.S_ISDIR(mode):
-            raise SourceError(f"{label} is a directory; pass the files in it one by one, or an archive of it")
-        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise SourceError(f"{label} is a device or a socket, not a file")
-        name = check_name(os.path.basename(path) if filename is None else filename, label=label)
-        content_type = choose_content_type(content_type, name=name, label=label)
-        handle = open(path, "rb", buffering=0)  # noqa: SIM115 - Source.close closes it
+            raise SourceError(f"{part.label} does not exist{where}") from error
+        if stat.S_ISDIR(status.st_mode):
+            raise SourceError(f"{part.label} is a directory; pass the files in it one by one, or an archive of it")
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+            raise SourceError(f"{part.label} is a device or a socket, not a file")
+        name, content_type = part.checked()
+        handle = _pipe(path) if stat.S_ISFIFO(status.st_mode) else io.FileIO(path)
     try:
-        size = os.fstat(handle.fileno()).st_size
-        if not size:
-            # A pipe, or a file of which the system does not tell the size, as under /proc: reading tells.
+        status = os.fstat(handle.fileno())
+        if not _tells_its_size(status):
             with handle:
-                return _from_blocks(_blocks(handle, label), name, content_type, label)
+                return _copied(part, _blocks(handle, part.label))
 
         def fingerprint() -> object:
             now = os.fstat(handle.fileno())
             return now.st_size, now.st_mtime_ns
 
-        return Source(name, content_type, size, label, waits=Waits.BRIEFLY, handle=handle, fingerprint=fingerprint)
+        return Source(
+            name,
+            content_type,
+            status.st_size,
+            part.label,
+            waits=Waits.BRIEFLY,
+            handle=handle,
+            fingerprint=fingerprint,
+        )
     except BaseException:
         handle.close()
         raise
 
 
-def _from_memory(data: Any, filename: str | None, content_type: str | None) -> Source:
-    name, content_type, label = _named(data, filename, content_type)
+def _pipe(path: str) -> io.FileIO:
+    """Open a named pipe, and wait until somebody writes to it, in turns: a thread that waits can be left behind."""
+    flags = os.O_RDONLY if sys.platform == "win32" else os.O_RDONLY | os.O_NONBLOCK
+    handle = io.FileIO(os.open(path, flags))
     try:
-        view = memoryview(data).cast("B")
-    except TypeError as error:
-        raise SourceError(f"{label} cannot be read: {error}; pass bytes(…) of it") from error
-    return Source(name, content_type, len(view), label, waits=Waits.NEVER, handle=MemoryReader(view))
+        with selectors.DefaultSelector() as selector:
+            selector.register(handle, selectors.EVENT_READ)
+            while not selector.select(POLL_SECONDS):
+                _aside.check()
+    except BaseException:
+        handle.close()
+        raise
+    return handle
 
 
-def _from_file(file: Any, filename: str | None, content_type: str | None) -> Source:
-    name, content_type, label = _named(file, filename, content_type)
+def _tells_its_size(status: os.stat_result) -> bool:
+    """Tell whether the size of a file is to be believed: those under /proc say 0, and those under /sys one page.
+
+    They take no room on a disk. Sparse files do not either; but those that matter are larger.
+    """
+    takes_room = getattr(status, "st_blocks", 1) > 0
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0 and (takes_room or status.st_size > _SPOOL_IN_MEMORY)
+
+
+def _from_memory(part: Part) -> Source:
+    name, content_type = part.checked()
+    try:
+        view = memoryview(part.content).cast("B")
+    except TypeError:
+        # Its parts do not lie one behind the other.
+        view = memoryview(bytes(part.content))
+    return Source(name, content_type, len(view), part.label, waits=Waits.NEVER, handle=MemoryReader(view))
+
+
+def _from_file(part: Part) -> Source:
+    file, label = part.content, part.label
+    name, content_type = part.checked()
     with reading(label):
-        if isinstance(file, io.TextIOBase) or isinstance(file.read(0), str):
-            raise SourceError(f"{label} was opened as text; open it with mode 'rb'")
-        if not _seekable(file):
-            return _from_blocks(_blocks(file, label), name, content_type, label)
-        start = file.tell()
-        size = max(0, file.seek(0, os.SEEK_END) - start)
-        file.seek(start)
-    return Source(name, content_type, size, label, waits=_waits(file), handle=file, start=start, owned=False)
+        place = _place(file, label)
+    if place is None:
+        return _copied(part, _blocks(file, label))
+    start, size = place
+    return Source(name, content_type, size, label, waits=part.waits, handle=file, start=start, owned=False)
 
 
-def _from_iterable(blocks: Iterable[Any], filename: str | None, content_type: str | None) -> Source:
-    return _from_blocks(blocks, *_named(blocks, filename, content_type))
-
-
-def _from_blocks(blocks: Iterable[Any], name: str, content_type: str, label: str) -> Source:
-    """Copy `blocks` to where their size can be known: in memory while they are few, else to a temporary file."""
-    spool = _spool()
+def _place(file: Any, label: str) -> tuple[int, int] | None:
+    """Return where an open file stands, and how many bytes follow; None if only reading it can tell."""
     try:
+        probe = file.read(0)
+    except Exception:
+        return None
+    if isinstance(file, io.TextIOBase) or isinstance(probe, str):
+        raise SourceError(f"{label} was opened as text; open it with mode 'rb'")
+    if probe is not None and bytes_of(probe, label):
+        raise SourceError(f"{label} gave bytes when it was asked for none, and they are lost; pass its bytes")
+    try:
+        status = status_of(file) if isinstance(file, OPEN_FILES) else None
+        if (status and not _tells_its_size(status)) or (hasattr(file, "seekable") and not file.seekable()):
+            return None
+        start = file.tell()
+        file.seek(0, os.SEEK_END)
+    except (AttributeError, NotImplementedError, io.UnsupportedOperation):
+        return None
+    # Not what seek() returns: that of mmap returned nothing before Python 3.13.
+    size = file.tell() - start
+    file.seek(start)
+    if file.tell() != start:
+        raise SourceError(f"{label} did not go back to where it stood; pass its bytes, or an iterable of them")
+    return (start, size) if size > 0 else None
+
+
+def _copied(part: Part, blocks: Iterable[Any]) -> Source:
+    """Copy `blocks` to where their size can be known: in memory while they are few, else to a temporary file."""
+    part.checked()
+    with _spool() as spool:
         for block in blocks:
             _aside.check()
-            with reading(label):
-                spool.write(checked_block(block, label))
-        size = spool.tell()
-        spool.seek(0)
-        return Source(name, content_type, size, label, waits=Waits.BRIEFLY, handle=spool)
-    except BaseException:
-        spool.close()
-        raise
+            content = bytes_of(block, part.label)
+            with _spooling(part.label):
+                spool.write(content)
+        return _of_spool(part, spool)
 
 
-async def _from_asynchronous(file: Any, filename: str | None, content_type: str | None) -> Source:
-    name, content_type, label = _named(file, filename, content_type)
-    spool = _spool()
+async def _from_asynchronous(part: Part) -> Source:
+    part.checked()
+    with _spool() as spool:
+        async for block in _async_blocks(part.content, part.label):
+            content = bytes_of(block, part.label)
+            with _spooling(part.label):
+                await _aside.Aside(partial(spool.write, content)).result_async()
+        return _of_spool(part, spool)
+
+
+@contextmanager
+def _spool() -> Iterator[Any]:
+    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115 - the source closes it
     try:
-        blocks = _async_blocks(file, label) if hasattr(file, "read") else aiter(file)
-        async for block in blocks:
-            with reading(label):
-                checked_block(block, label)
-                await _aside.Aside(functools.partial(spool.write, block)).result_async()
-        size = spool.tell()
-        spool.seek(0)
-        return Source(name, content_type, size, label, waits=Waits.BRIEFLY, handle=spool)
+        yield spool
     except BaseException:
         spool.close()
         raise
 
 
-def _spool() -> Any:
-    return tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)
+@contextmanager
+def _spooling(label: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(
+            f"{label} tells no size and was to be copied first, but the directory for temporary files, "
+            f"{tempfile.gettempdir()!r}, did not take it: {error.strerror or error}. Make room there, or set TMPDIR"
+        ) from error
+
+
+def _of_spool(part: Part, spool: Any) -> Source:
+    name, content_type = part.checked()
+    size = spool.tell()
+    spool.seek(0)
+    return Source(name, content_type, size, part.label, waits=Waits.BRIEFLY, handle=spool)
 
 
 def _blocks(file: Any, label: str) -> Iterator[Any]:
-    while block := read_block(file, _COPY_BLOCK, label):
-        yield block
-
-
-async def _async_blocks(file: Any, label: str) -> AsyncIterator[Any]:
-    while (block := await file.read(_COPY_BLOCK)) != b"":
-        if block is not None:
+    with reading(label):
+        while block := read_block(file, _COPY_BLOCK, label):
             yield block
-        elif has_descriptor(file):
-            await anyio.sleep(_POLL_SECONDS)
-        else:
-            raise SourceError(f"{label} gave None where bytes are needed; read() must wait, and return b'' at the end")
+        if isinstance(file, http.client.HTTPResponse) and file.length:
+            raise SourceError(f"{label} broke off: {file.length} bytes more were announced")
 
 
-def _seekable(file: Any) -> bool:
-    try:
-        return bool(file.seekable()) if hasattr(file, "seekable") else file.tell() >= 0
-    except (AttributeError, OSError):
-        return False
-
-
-def _own_name(file: object) -> str | None:
-    """Return the base name of an open file. Those that have none, Python names "<stdin>" or by a number."""
-    for attribute in ("name", "filename"):
-        name = getattr(file, attribute, None)
-        if isinstance(name, (str, os.PathLike)) and str(name) and not str(name).startswith("<"):
-            return os.path.basename(os.fspath(name))
-    return None
-
-
-def _named(file: object, filename: str | None, content_type: str | None) -> tuple[str, str, str]:
-    """Return the name and the media type to send, and how to speak of the file."""
-    label = label_of(file, filename)
-    name = check_name(_own_name(file) if filename is None else filename, label=label)
-    return name, choose_content_type(content_type, name=name, label=label), label
+async def _async_blocks(content: Any, label: str) -> AsyncIterator[Any]:
+    if not hasattr(content, "read"):
+        async for block in content:
+            yield block
+        return
+    # The parts that aiohttp receives are read whole by read().
+    read = getattr(content, "read_chunk", content.read)
+    with reading(label):
+        while (block := await read(_COPY_BLOCK)) is None or len(block):
+            if block is not None:
+                yield block
+            elif status_of(content):
+                await anyio.sleep(POLL_SECONDS)
+            else:
+                raise SourceError(f"{label} gave None where bytes are needed; its read() must wait")

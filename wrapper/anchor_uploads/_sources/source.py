@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 import time
@@ -11,9 +12,10 @@ from enum import Enum
 from typing import Any
 
 from anchor_uploads import _aside
-from anchor_uploads.errors import SourceError
+from anchor_uploads.errors import AnchorUploadsError, SourceError
 
-_POLL_SECONDS = 0.01
+POLL_SECONDS = 0.01
+"""How often to ask what has nothing yet."""
 
 
 class Waits(Enum):
@@ -81,8 +83,10 @@ class Source:
                     raise self._changed(
                         f"became shorter while it was read: {self._left} of {self.size} bytes are missing"
                     )
+                if len(block) > self._left:
+                    raise self._changed(f"gave more than the {self.size} bytes that it had")
                 self._left -= len(block)
-                return bytes(block)
+                return block
             if read_block(self._handle, 1, self.label):
                 raise self._changed(f"became longer than {self.size} bytes while it was read")
             if self._fingerprint is not None and self._fingerprint() != self._seen:
@@ -127,45 +131,59 @@ class Source:
         return SourceError(f"{self.label} {how}; nothing was saved. Upload it when nothing writes to it any more")
 
 
-def read_block(file: Any, limit: int, label: str) -> Any:
+def read_block(file: Any, limit: int, label: str) -> bytes:
     """Return what `file.read` gives, `b""` at the end. Raises `SourceError` for what is no bytes.
 
     None is not the end: a file in non-blocking mode says so that there is nothing yet (`io.RawIOBase.read`).
     """
     while (block := file.read(limit)) is None:
-        if not has_descriptor(file):
+        # What the operating system knows can have nothing yet.
+        if not status_of(file):
             raise SourceError(f"{label} gave None where bytes are needed; read() must wait, and return b'' at the end")
         _aside.check()
-        time.sleep(_POLL_SECONDS)
-    return checked_block(block, label)
+        time.sleep(POLL_SECONDS)
+    return bytes_of(block, label)
 
 
-def checked_block(block: Any, label: str) -> Any:
-    """Return `block` if it is bytes. Raises `SourceError` otherwise."""
-    if not isinstance(block, (bytes, bytearray, memoryview)):
-        raise SourceError(f"{label} gave {type(block).__name__} where bytes are needed; open files with mode 'rb'")
-    return block
+def bytes_of(block: Any, label: str) -> bytes:
+    """Return the bytes of `block`. Raises `SourceError` for what is none."""
+    if isinstance(block, (bytes, bytearray, memoryview)):
+        return bytes(block)
+    if inspect.iscoroutine(block):
+        block.close()
+    raise SourceError(
+        f"{label} gave {type(block).__name__} where bytes are needed; open files with mode 'rb', and pass what has to "
+        "be awaited to AsyncUploadClient"
+    )
 
 
-def has_descriptor(file: Any) -> bool:
-    """Tell whether the operating system knows `file`, which then can have nothing yet."""
+def status_of(file: Any) -> os.stat_result | None:
+    """Return what the operating system says of an open file, None of one that it does not know."""
     try:
-        return isinstance(os.fstat(file.fileno()), os.stat_result)
+        return os.fstat(file.fileno())
     except (AttributeError, OSError, ValueError, TypeError):
-        return False
+        return None
 
 
 @contextmanager
 def reading(label: str) -> Iterator[None]:
-    """Turn what goes wrong while a source is read into a `SourceError` that names it."""
+    """Turn what goes wrong while a file is read into a `SourceError` that names it."""
     try:
         yield
-    except SourceError:
+    except AnchorUploadsError:
         raise
     except OSError as error:
         raise SourceError(f"{label} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise SourceError(f"{label} cannot be read: {error}. Keep it open until the upload is done") from error
+    except TypeError as error:
+        raise SourceError(
+            f"{label} cannot be read: {error}. Its read() must take a size, seek() a position; pass its bytes instead, "
+            "or an iterable of them"
+        ) from error
+    except Exception as error:
+        # A damaged archive, or whatever the library of a file raises.
+        raise SourceError(f"{label} cannot be read: {type(error).__name__}: {error}") from error
 
 
 class MemoryReader:

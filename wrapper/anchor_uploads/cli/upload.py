@@ -47,7 +47,9 @@ def run(options: argparse.Namespace) -> int:
                 raise
             except (AnchorUploadsError, OSError) as error:
                 failed += 1
-                text = " ".join(str(error).split())
+                # What the library takes as an argument is an option here.
+                text = str(error).replace("filename=", "--filename").replace("content_type=", "--content-type")
+                text = " ".join(text.split())
                 print(f"anchor-uploads: {path}: {text}", file=sys.stderr)
                 if options.json:
                     print(json.dumps({"file": path, "error": {"type": type(error).__name__, "message": text}}))
