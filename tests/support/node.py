@@ -22,7 +22,8 @@ def install(package: str, version: str) -> Path:
     done = directory / "installed"
     if not done.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", f"{package}@{version}"]
+        options = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
+        command = [npm, "install", *options, f"{package}@{version}"]
         process = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=300)
         if process.returncode:
             raise NodeMissing(f"npm could not install {package}: {process.stderr.strip().splitlines()[-1:]}")

@@ -15,6 +15,8 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::[A-Za-z0-9+.-]+)*://")
 # Those of gzip, bz2, lzma and the packages that are made like them, each with the endings that its name may have.
 _DECOMPRESSORS = {"GzipFile", "BZ2File", "LZMAFile", "ZstdFile", "LZ4FrameFile"}
 _COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".lz4", ".Z")
+_LONGEST = 255
+"""Bytes of a file's name on the file systems in use (`NAME_MAX`)."""
 # What RFC 7578's forms write for a quote and the ends of a line; no other letter is escaped, not even the percent sign.
 _ESCAPES = re.compile("%22|%0D|%0A", re.IGNORECASE)
 
@@ -61,6 +63,8 @@ def check_name(name: str | None, *, label: str, remedy: str = "pass filename=") 
         problem = "holds a control character"
     elif any(unicodedata.category(character) == "Cs" for character in name):
         problem = "cannot be written as UTF-8"
+    elif len(name.encode()) > _LONGEST:
+        problem = f"is longer than {_LONGEST} bytes, which file systems do not take"
     elif escape := _ESCAPES.search(name):
         problem = f"holds {escape[0]}, which the other end cannot tell from an escaped quote or line break"
     if problem:
