@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -117,6 +119,15 @@ def session_id(anchor: Anchor) -> Iterator[str]:
     session_id = anchor.new_session()
     yield session_id
     anchor.client.delete(f"/v1/sessions/{session_id}")
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Where files are left to the garbage collector, by frameworks or archives, it comes before the next test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import io
-import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,18 +35,7 @@ CONTENT = bytes(range(256)) * 12_000 + b"end"
 FIELD, NAME, TYPE = "attachment", "report #1.csv", "text/x-own"
 FILES = {FIELD: (NAME, CONTENT, TYPE)}
 
-# Some of them leave their temporary files to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
+pytestmark = [pytest.mark.usefixtures("collected"), pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")]
 Use = Callable[[Any], Any]
 """What a view does with the upload: a sync or an async client sends it on."""
 AsyncUse = Callable[[Any], Awaitable[Any]]

@@ -35,6 +35,7 @@ from support.raw_server import RawServer, head_of
 if TYPE_CHECKING:
     from conftest import Anchor
 
+pytestmark = [pytest.mark.usefixtures("collected"), pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")]
 KEY = "the key of the tests"
 CONTENT = bytes(range(256)) * 2000 + b"end"
 SMALL = b"a,b\n1,2\n"
@@ -271,7 +272,6 @@ for kernels in ("/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"):
         if row in PATHS or door is not command
     ],
 )
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_the_name_the_type_and_every_byte_arrive(
     door: Callable[..., UploadedFile], row: str, anchor: Anchor, session_id: str, tmp_path: Path
 ) -> None:
@@ -353,7 +353,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @pytest.mark.parametrize("row", REFUSED)
 @pytest.mark.parametrize("door", DOORS[:4], ids=lambda door: door.__name__)
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:codecs.open:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:codecs.open:DeprecationWarning")
 def test_what_cannot_be_sent_is_one_clear_line_and_nothing_is_saved(
     door: Callable[..., UploadedFile], row: str, anchor: Anchor, session_id: str, tmp_path: Path
 ) -> None:

@@ -42,7 +42,10 @@ def sync(session_id: UUID) -> None:
         assert_type(report, UploadReport)
         assert_type(report.uploaded, "tuple[UploadedFile, ...]")
         assert_type(report.failed, "tuple[FailedUpload, ...]")
-        client.upload_files(session_id, [("a.txt", b"a"), ("b.txt", io.BytesIO(b"b"))])
+        client.upload_files(session_id, [("a.txt", b"a"), ("b.txt", io.BytesIO(b"b"), "text/plain"), Path("c.txt")])
+        client.upload_files(session, {"a.txt": b"a"})
+        client.upload_file(session, ("a.txt", b"a", "text/plain"), timeout=httpx.Timeout(5))
+        assert_type(report.warnings, "tuple[str, ...]")
         assert_type(client.get_session(session_id), "str | None")
     assert_type(upload_file(session_id, b"", filename="a", api_key="k"), UploadedFile)
 

@@ -216,6 +216,21 @@ def test_a_pool_of_threads_that_is_passed_in_takes_any_source_and_stays_open(raw
     assert len(report.uploaded) == 1
 
 
+def test_the_async_client_takes_a_pool_of_threads_and_any_source_in_it(raw_server: RawServer) -> None:
+    calls: list[UploadProgress] = []
+
+    async def run() -> UploadReport:
+        with ThreadPoolExecutor(2) as executor:
+            async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+                files = {"a": io.BytesIO(b"a"), "b": iter([b"b", b"c"])}
+                return await client.upload_files(SESSION, files, executor=executor, on_progress=calls.append)
+
+    report = asyncio.run(run())
+    assert [uploaded.name for uploaded in report.uploaded] == ["a", "b"]
+    assert sorted(request.part()[1] for request in raw_server.requests) == [b"a", b"bc"]
+    assert sorted((call.name, call.sent) for call in calls) == [("a", 1), ("b", 2)]
+
+
 def read_on_and_answer(exchange: Exchange) -> None:
     exchange.read_on()
     answer()(exchange)

@@ -22,6 +22,7 @@ import trustme
 from anchor_uploads import (
     AsyncUploadClient,
     FileTooLarge,
+    InvalidArgument,
     SourceError,
     UnexpectedResponse,
     UploadClient,
@@ -29,7 +30,7 @@ from anchor_uploads import (
     UploadProgress,
 )
 from support.raw_server import Exchange, RawServer, answer, answer_early
-from support.twins import KEY, SESSION, Call, both
+from support.twins import KEY, SESSION, Call, SyncCall, both
 
 
 @both
@@ -71,9 +72,107 @@ def test_an_empty_file_has_progress_too(call: Call, raw_server: RawServer) -> No
 
 
 @both
+@pytest.mark.parametrize("method", ["upload_file", "upload_files"])
+def test_what_on_progress_raises_at_once_keeps_all_of_a_small_file_from_being_sent(
+    method: str, call: Call, raw_server: RawServer
+) -> None:
+    def refuse(_progress: UploadProgress) -> None:
+        raise ZeroDivisionError
+
+    file: Any = ("a", b"one block") if method == "upload_file" else {"a": b"one block"}
+    with pytest.raises(ZeroDivisionError):
+        call(raw_server.base_url, method, SESSION, file, on_progress=refuse)
+    assert raw_server.connections == 0
+
+
+@both
+@pytest.mark.parametrize("method", ["upload_file", "upload_files"])
+def test_an_on_progress_that_has_to_be_awaited_is_awaited_or_refused(
+    method: str, call: Call, raw_server: RawServer
+) -> None:
+    heard: list[int] = []
+
+    async def on_progress(progress: UploadProgress) -> None:
+        heard.append(-progress.sent)
+        await asyncio.sleep(0.01)
+        heard.append(progress.sent)
+
+    file: Any = ("a", b"12345") if method == "upload_file" else {"a": b"12345", "b": b"12345"}
+    if isinstance(call, SyncCall):
+        with pytest.raises(InvalidArgument, match="use AsyncUploadClient"):
+            call(raw_server.base_url, method, SESSION, file, on_progress=on_progress)
+        assert raw_server.connections == 0
+    else:
+        call(raw_server.base_url, method, SESSION, file, on_progress=on_progress)
+        # One call at a time, also of several files.
+        assert sorted(heard[::2]) == sorted(-sent for sent in heard[1::2])
+        assert [-sent for sent in heard[::2]] == heard[1::2]
+        assert heard[-1] == 5
+
+
+WRONG = {
+    "upload_file": {
+        "filename": [5, b"a"],
+        "content_type": [5],
+        "on_progress": ["x", 5],
+        "checksum": ["x", None],
+        "timeout": ["x", -1, (1, 2)],
+        "deadline": ["x", 0, [], -(10**400)],
+        "max_retries": [1.5, -1, "x"],
+        "retry_unknown": ["x", 1],
+    },
+    "upload_files": {"concurrency": [0, "x", 10**400, True], "on_progress": ["x"], "executor": [5], "files": [5, None]},
+    "client": {
+        "http_client": [5, httpx],
+        "progress_interval": ["x", -1],
+        "base_url": ["", 5, b"http://h"],
+        "api_key": [5, b"k"],
+        "timeout": ["x"],
+    },
+}
+
+
+@both
+@pytest.mark.parametrize(
+    ("method", "argument", "value"),
+    [
+        pytest.param(method, argument, value, id=f"{method}-{argument}-{value!r:.20}")
+        for method, arguments in WRONG.items()
+        for argument, values in arguments.items()
+        for value in values
+    ],
+)
+def test_an_argument_of_a_wrong_kind_is_refused_by_its_name(
+    method: str, argument: str, value: Any, call: Call, raw_server: RawServer
+) -> None:
+    options: dict[str, Any] = {argument: value}
+    with pytest.raises(InvalidArgument, match=r"api_key=|API key" if argument == "api_key" else argument):
+        if method == "client":
+            kind = UploadClient if isinstance(call, SyncCall) else AsyncUploadClient
+            kind(**{"api_key": KEY, "base_url": raw_server.base_url, **options})
+        elif method == "upload_file":
+            call(raw_server.base_url, method, SESSION, b"x", **{"filename": "a", **options})
+        else:
+            call(raw_server.base_url, method, SESSION, options.pop("files", {"a": b"x"}), **options)
+    assert raw_server.connections == 0
+
+
+@both
+def test_times_without_end_are_for_ever(call: Call, raw_server: RawServer) -> None:
+    client = {"timeout": 10**400, "deadline": 10**400, "progress_interval": 10**400}
+    assert call(raw_server.base_url, "upload_file", SESSION, b"x", filename="a", client=client).size == 1
+
+
+def test_a_client_of_the_other_kind_is_refused() -> None:
+    with httpx.Client() as own, pytest.raises(InvalidArgument, match=r"httpx\.AsyncClient, not Client"):
+        AsyncUploadClient(api_key=KEY, http_client=own)  # type: ignore[arg-type]
+
+
+@both
 def test_what_on_progress_raises_aborts_the_upload_and_nothing_is_saved(call: Call, raw_server: RawServer) -> None:
     def give_up(progress: UploadProgress) -> None:
-        raise ZeroDivisionError
+        if progress.sent:
+            raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         call(raw_server.base_url, "upload_file", SESSION, bytes(50_000_000), filename="a", on_progress=give_up)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,10 +19,12 @@ from support.twins import KEY, SESSION
 pytestmark = pytest.mark.filterwarnings("error")
 bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-forbidden = st.sampled_from(["/", "\\", "\0", "\r", "\n", "\t", "\x1f", "\x7f", "\x85", "\udc80", "\ud800"])
-names = st.text(st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="/\\"), min_size=1).filter(
-    lambda name: name not in (".", "..")
+forbidden = st.sampled_from(
+    ["/", "\\", "\0", "\r", "\n", "\t", "\x1f", "\x7f", "\x85", "\udc80", "\ud800", "%22", "%0d", "%0A"]
 )
+names = st.text(
+    st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="/\\%"), min_size=1, max_size=60
+).filter(lambda name: name not in (".", ".."))
 bad_names = st.one_of(
     st.sampled_from(["", ".", ".."]),
     st.tuples(st.text(max_size=5), forbidden, st.text(max_size=5)).map("".join),
@@ -60,3 +64,92 @@ def test_what_is_refused_makes_no_connection(server: RawServer, name: str) -> No
     with UploadClient(api_key=KEY, base_url=server.base_url) as client, pytest.raises(SourceError, match="filename="):
         client.upload_file(SESSION, b"x", filename=name)
     assert server.connections == before
+
+
+class Strange:
+    """A file object in which each method may behave in a way of its own; None leaves a method out."""
+
+    def __init__(self, ways: dict[str, str | None], content: bytes) -> None:
+        self._file = io.BytesIO(content)
+        self._ways = ways
+        self._reads = 0
+        for method in ("tell", "seek", "seekable"):
+            if ways[method] is not None:
+                setattr(self, method, getattr(self, f"_{method}"))
+
+    def read(self, size: int) -> Any:
+        self._reads += 1
+        way = self._ways["read(0)"] if size == 0 else self._ways["read"]
+        if way == "raises" or (way == "raises in the midst" and self._reads > 3):
+            raise ZeroDivisionError("in the file")
+        if way == "None":
+            return None
+        if way == "text":
+            return "x"
+        if way == "a little":
+            return self._file.read(min(size, 3))
+        block = self._file.read(size * 2 + 5 if way == "more" else size)
+        return {"memoryview": memoryview, "bytearray": bytearray}.get(str(way), bytes)(block)
+
+    def _tell(self) -> Any:
+        return {"constant": 0, "None": None}.get(str(self._way("tell")), self._file.tell())
+
+    def _seek(self, position: int, whence: int = 0) -> Any:
+        if (way := self._way("seek")) == "does not move":
+            return 0
+        moved = self._file.seek(position, whence)
+        return None if way == "None" else moved
+
+    def _seekable(self) -> bool:
+        return self._way("seekable") != "no"
+
+    def _way(self, method: str) -> str | None:
+        way = self._ways[method]
+        if way == "raises":
+            raise ZeroDivisionError("in the file")
+        if way == "unsupported":
+            raise io.UnsupportedOperation(method)
+        return way
+
+
+class StrangeToAwait(Strange):
+    async def read(self, size: int) -> Any:
+        return super().read(size)
+
+
+ways = st.fixed_dictionaries(
+    {
+        "read": st.sampled_from(
+            ["as asked", "a little", "more", "memoryview", "bytearray", "None", "text", "raises", "raises in the midst"]
+        ),
+        "read(0)": st.sampled_from(["as asked", "raises", "None", "more", "text"]),
+        "tell": st.sampled_from(["as it should", None, "constant", "None", "raises", "unsupported"]),
+        "seek": st.sampled_from(["as it should", None, "does not move", "None", "raises", "unsupported"]),
+        "seekable": st.sampled_from(["yes", None, "no", "raises"]),
+    }
+)
+
+
+@settings(bounded, max_examples=400)
+@given(ways=ways, content=st.binary(max_size=40))
+def test_of_any_file_object_every_byte_arrives_or_it_is_a_source_error(
+    server: RawServer, ways: dict[str, str | None], content: bytes
+) -> None:
+    async def run(file: Any) -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=server.base_url, max_retries=0) as client:
+            await client.upload_file(SESSION, file, filename="a")
+
+    def upload(file: Any) -> None:
+        with UploadClient(api_key=KEY, base_url=server.base_url, max_retries=0) as client:
+            client.upload_file(SESSION, file, filename="a")
+
+    for attempt in (
+        lambda: upload(Strange(ways, content)),
+        lambda: asyncio.run(run(Strange(ways, content))),
+        lambda: asyncio.run(run(StrangeToAwait(ways, content))),
+    ):
+        try:
+            attempt()
+        except SourceError:
+            continue
+        assert server.requests[-1].part()[1] == content

@@ -6,6 +6,7 @@ encoding algorithm") for how names are escaped: UTF-8 as it is, `"` as %22, neve
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import inspect
 import secrets
@@ -114,6 +115,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._pieces: Iterator[_Piece] = iter(())
         self._ahead: Aside[_Piece | None] | None = None
         self._last: _Piece | None = None
+        self._telling: asyncio.Future[object] | None = None
         self._begun = False
         self._count = 0
         self._next_call = 0.0
@@ -161,10 +163,18 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
                 return self._handed_over(piece)
         raise StopAsyncIteration
 
+    async def told(self) -> None:
+        """Wait until `on_progress` is done. Raises what it raises."""
+        if self._telling:
+            with self._noting_what_is_raised():
+                await self._telling
+
     def abandon(self) -> None:
-        """Wait no longer for what is read ahead."""
+        """Wait no longer for what is read ahead, and for `on_progress`."""
         if self._ahead:
             self._ahead.abandon()
+        if self._telling:
+            self._telling.cancel()
 
     def _aside(self) -> Aside[_Piece | None]:
         return Aside(partial(next, self._pieces, None))
@@ -218,7 +228,14 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     async def _tell_async(self, progress: UploadProgress | None) -> None:
         if progress and self._on_progress and inspect.isawaitable(awaitable := self._on_progress(progress)):
-            await awaitable
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:  # trio
+                await awaitable
+                return
+            # aiohttp ends the body when the answer is there; the caller's own code is let come to its end.
+            self._telling = asyncio.ensure_future(awaitable, loop=loop)
+            await asyncio.shield(self._telling)
 
     @contextmanager
     def _noting_what_is_raised(self) -> Iterator[None]:

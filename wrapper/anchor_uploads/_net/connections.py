@@ -339,6 +339,8 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
                     with anyio.fail_after(exchange.left()) as scope:
                         request = exchange.request(client)
                         response = exchange.began(await client.send(request, stream=True, follow_redirects=False))
+                        if send.body:
+                            await send.body.told()
                         scope.deadline = anyio.current_time() + exchange.left()
                         try:
                             async for block in response.aiter_bytes():

@@ -32,6 +32,8 @@ class Proxy:
         """Return it as httpx takes it. Raises `InvalidArgument` if there is no such proxy."""
         try:
             parts = urlsplit(self.url)
+            # As the names of hosts are looked up.
+            httpx.URL(self.url).raw_host.decode("ascii").encode("idna")
             if parts.hostname and parts.port != 0 and parts.scheme in ("http", "https", "socks5", "socks5h"):
                 return httpx.Proxy(self.url)
         except Exception:  # noqa: S110 - whatever it is, the next line is what there is to say of it
@@ -49,12 +51,12 @@ def proxy_for(base_url: str) -> Proxy | None:
     kind = url.scheme if named.get(url.scheme) else "all"
     if not (proxy := named.get(kind)) or _is_bypassed(url.hostname or "", url.port, named.get("no", "")):
         return None
-    names = (name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name] == proxy)
+    names = [name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name] == proxy]
     # Without a scheme it is one of HTTP, as for curl.
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     scheme, _, rest = proxy.partition("://")
     shown = f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
-    return Proxy(proxy, shown, next(names, "the system"))
+    return Proxy(proxy, shown, names[0] if names else "the system")
 
 
 def _is_bypassed(host: str, port: int | None, exceptions: str) -> bool:

@@ -37,7 +37,7 @@ def own_name(file: object) -> str | None:
     if _DECOMPRESSORS & {kind.__name__ for kind in type(inner).__mro__}:
         return _decompressed(getattr(inner, "name", None))
     # Web frameworks have both, and then the other one is the form field's.
-    name = file.filename if hasattr(file, "filename") else getattr(file, "name", None)
+    name = getattr(file, "filename" if hasattr(file, "filename") else "name", None)
     # Members of a tar archive have the archive's name before Python 3.13.
     of_archive = getattr(getattr(inner, "fileobj", None), "name", None)
     if not isinstance(name, (str, bytes, os.PathLike)) or not name or name == of_archive:
