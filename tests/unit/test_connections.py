@@ -39,7 +39,7 @@ def test_what_was_idle_for_longer_than_servers_keep_it_is_given_up(clock: list[f
 
 
 class Finished:
-    reusable = True
+    whole = True
 
 
 def test_what_is_given_back_after_the_client_was_closed_is_closed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
@@ -17,6 +18,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import attrs
+import httpx
 import pytest
 
 import anchor_uploads
@@ -36,6 +38,7 @@ from anchor_uploads import (
     UnexpectedResponse,
     UploadClient,
     UploadedFile,
+    UploadProgress,
 )
 from support.raw_server import (
     FLAWS,
@@ -449,6 +452,58 @@ def test_a_session_that_is_gone_when_its_block_is_left_is_no_failure(
     raw_server.script = [CREATED, answer(), answer(404, body)]
     assert call.in_session(raw_server.base_url, "upload_file", b"x", **NAMED).session_id == SESSION
     assert raw_server.requests[-1].request_line.startswith("DELETE")
+
+
+@every_client
+def test_a_session_that_cannot_be_ended_when_its_block_is_left_is_a_failure(call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [CREATED, answer(), answer(403, {"error": {"code": 403, "message": "not yours"}})]
+    with pytest.raises(AuthenticationFailed, match="not yours"):
+        call.in_session(raw_server.base_url, "upload_file", b"x", **NAMED)
+
+
+@every_client
+@pytest.mark.parametrize("status", [200, 500])
+def test_of_a_long_answer_the_beginning_is_kept(status: int, call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [answer(status, b"x" * 5_000_000)]
+    with pytest.raises((ServerError, UnexpectedResponse)) as caught:
+        call(raw_server.base_url, "upload_file", SESSION, b"x", client={"max_retries": 0}, **NAMED)
+    assert caught.value.body == b"x" * 65536
+
+
+@passed_in
+def test_what_a_challenge_of_the_owners_own_auth_asks_for_is_sent_whole(call: Call, raw_server: RawServer) -> None:
+    challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+    raw_server.script = [answer(401, b"", challenge), answer()]
+    content = bytes(range(256)) * 5000
+    calls: list[UploadProgress] = []
+    uploaded = call(
+        raw_server.base_url,
+        "upload_file",
+        SESSION,
+        io.BytesIO(content),
+        http={"auth": httpx.DigestAuth("user", "password")},
+        client={"progress_interval": 0},
+        checksum=True,
+        on_progress=calls.append,
+        **NAMED,
+    )
+    assert [request.part()[1] for request in raw_server.requests] == [content, content]
+    assert uploaded.sha256 == hashlib.sha256(content).hexdigest()
+    assert max(progress.sent for progress in calls) == len(content)
+
+
+@pytest.mark.parametrize("kind", [httpx.ReadTimeout, httpx.ReadError, httpx.ConnectError])
+def test_of_a_transport_that_tells_nothing_more_is_not_said_than_is_known(kind: type[httpx.TransportError]) -> None:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise kind("broken", request=request)
+
+    known = issubclass(kind, httpx.ConnectError)
+    with (
+        httpx.Client(transport=httpx.MockTransport(fail)) as own,
+        UploadClient(api_key=KEY, http_client=own, max_retries=0) as client,
+        pytest.raises(ConnectionFailed if known else OutcomeUnknown),
+    ):
+        client.create_session()
 
 
 SECRET = "sk-se/cret+key=1"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anchor_uploads import AsyncUploadClient, SourceError, UploadClient
+from anchor_uploads import AnchorUploadsError, AsyncUploadClient, SourceError, UploadClient
 from support import parsers
 from support.raw_server import RawServer
 from support.twins import KEY, SESSION
@@ -153,3 +154,41 @@ def test_of_any_file_object_every_byte_arrives_or_it_is_a_source_error(
         except SourceError:
             continue
         assert server.requests[-1].part()[1] == content
+
+
+_anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.just(10**400),
+    st.floats(),
+    st.text(max_size=5),
+    st.binary(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=2), st.none(), max_size=1),
+    st.just(print),
+    st.just(object()),
+)
+_arguments = st.dictionaries(
+    st.sampled_from(["filename", "content_type", "checksum", "timeout", "deadline", "max_retries", "retry_unknown"]),
+    _anything,
+    max_size=3,
+)
+
+
+@settings(bounded, max_examples=100)
+@given(arguments=_arguments, file=st.one_of(st.just(b"x"), _anything))
+def test_any_arguments_give_an_upload_or_an_error_of_this_package(
+    server: RawServer, arguments: dict[str, Any], file: Any
+) -> None:
+    async def run() -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=server.base_url) as client:
+            await client.upload_file(SESSION, file, **{"filename": "a", **arguments})
+
+    with UploadClient(api_key=KEY, base_url=server.base_url) as client:
+        for attempt in (
+            lambda: client.upload_file(SESSION, file, **{"filename": "a", **arguments}),
+            lambda: asyncio.run(run()),
+        ):
+            with suppress(AnchorUploadsError):
+                attempt()

@@ -365,6 +365,23 @@ def test_a_deadline_ends_the_call_whatever_the_file_does(
 
 
 @pytest.mark.parametrize("engine", OWN)
+def test_what_was_left_behind_ends_at_its_next_block(engine: str, raw_server: RawServer) -> None:
+    drawn = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal drawn
+        for block in endless():
+            drawn += 1
+            yield block
+
+    outcome_of(engine, raw_server.base_url, "upload_file", SESSION, counted(), **NAMED).must_be(TimedOut)
+    time.sleep(0.2)
+    before = drawn
+    time.sleep(0.3)
+    assert drawn == before > 0
+
+
+@pytest.mark.parametrize("engine", OWN)
 def test_the_clock_of_a_deadline_starts_when_the_method_is_called(engine: str, raw_server: RawServer) -> None:
     raw_server.script = [answer(200, delay=0.7 * DEADLINE)]
     file = Slow(opening=0.7 * DEADLINE)

@@ -115,12 +115,6 @@ class _Exchange:
         self._body += block
         return len(self._body) < BODY_LIMIT
 
-    @property
-    def reusable(self) -> bool:
-        """Whether the connection can serve another request."""
-        response = self._response
-        return self.whole and response is not None and "close" not in response.headers.get("connection", "")
-
     def left(self) -> float:
         """Return the seconds that may be waited for what comes next."""
         left = self._watch.deadline.left()
@@ -246,7 +240,7 @@ class _Connections(Generic[HttpClient]):
 
     def _not_kept(self, client: HttpClient, warm: _Warm[HttpClient], exchange: _Exchange) -> list[HttpClient]:
         """Keep `client` for the next request if that can be, and return the clients to close."""
-        unwanted = warm.give(client) if exchange.reusable else [client]
+        unwanted = warm.give(client) if exchange.whole else [client]
         return unwanted + warm.clear() if self._closed else unwanted
 
 
