@@ -74,6 +74,7 @@ TYPES = {
     ".png": "application/octet-stream",
     "data:text/plain,x": "application/octet-stream",
     "x.unheard-of": "application/octet-stream",
+    "box.taz": "application/octet-stream",
 }
 
 

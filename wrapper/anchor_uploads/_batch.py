@@ -316,7 +316,6 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
             for future in waiting:
                 future.cancel()
             # What has left whole is waited for, so that the report can tell what became of it.
-            wait(waiting)
             for future, task in waiting.items():
                 with suppress(Exception):
                     settle(task, future)
