@@ -231,12 +231,19 @@ class Watch:
         self._one_at_a_time = threading.Lock()
         self._one_task_at_a_time = anyio.Lock()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody wants to hear of the progress."""
+        return self._on_progress is not None
+
     def stop(self) -> None:
         self._stop.set()
 
     def __call__(self, progress: UploadProgress) -> None:
         """Pass on what a thread tells."""
-        self._end_if_stopped(progress)
+        # What has left whole may have been saved, so its answer is waited for.
+        if self._stop.is_set() and progress.sent < progress.total:
+            raise _Stopped
         if self._on_progress is not None:
             with self._one_at_a_time, self._noting_what_is_raised():
                 awaitable = self._on_progress(progress)
@@ -244,19 +251,13 @@ class Watch:
                     raise must_not_be_awaited(awaitable)
 
     async def awaited(self, progress: UploadProgress) -> None:
-        """Pass on what a task tells, to what may have to be awaited."""
-        self._end_if_stopped(progress)
+        """Pass on what a task tells, to what may have to be awaited. Tasks are stopped by cancelling them."""
         if self._on_progress is not None:
             async with self._one_task_at_a_time:
                 with self._noting_what_is_raised():
                     awaitable = self._on_progress(progress)
                     if inspect.isawaitable(awaitable):
                         await awaitable
-
-    def _end_if_stopped(self, progress: UploadProgress) -> None:
-        # What has left whole may have been saved, so its answer is waited for.
-        if self._stop.is_set() and progress.sent < progress.total:
-            raise _Stopped
 
     @contextmanager
     def _noting_what_is_raised(self) -> Iterator[None]:
@@ -324,7 +325,9 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
             raise
 
 
-async def run_async(batch: Batch, upload: Callable[[Task, ProgressCallback], Awaitable[UploadedFile]]) -> UploadReport:
+async def run_async(
+    batch: Batch, upload: Callable[[Task, ProgressCallback | None], Awaitable[UploadedFile]]
+) -> UploadReport:
     """Upload the files by `upload` in tasks, or by the batch's executor.
 
     Cancelling it cancels what runs. Raises at once what `on_progress` raises.
@@ -342,7 +345,7 @@ async def run_async(batch: Batch, upload: Callable[[Task, ProgressCallback], Awa
                     return
                 try:
                     if submit is None:
-                        uploaded = await upload(task, batch.watch.awaited)
+                        uploaded = await upload(task, batch.watch.awaited if batch.watch.wanted else None)
                     else:
                         future = submit(task)
                         try:

@@ -12,7 +12,7 @@ import inspect
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
 
@@ -155,7 +155,8 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         with self._noting_what_is_raised():
-            await self._tell_async(self._left())
+            last = self._last is not None and self._last.last
+            await self._tell_async(self._left(), beside=last)
             aside = self._source.waits is not Waits.NEVER
             piece = await (self._ahead or self._aside()).result_async() if aside else next(self._pieces, None)
             if piece:
@@ -164,7 +165,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         raise StopAsyncIteration
 
     async def told(self) -> None:
-        """Wait until `on_progress` is done. Raises what it raises."""
+        """Wait until `on_progress` is done with the last block. Raises what it raises."""
         if self._telling:
             with self._noting_what_is_raised():
                 await self._telling
@@ -226,16 +227,14 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         if progress and self._on_progress and inspect.isawaitable(awaitable := self._on_progress(progress)):
             raise must_not_be_awaited(awaitable)
 
-    async def _tell_async(self, progress: UploadProgress | None) -> None:
+    async def _tell_async(self, progress: UploadProgress | None, *, beside: bool = False) -> None:
+        """beside: let the body end meanwhile; aiohttp breaks off one that is not at its end when the answer comes."""
         if progress and self._on_progress and inspect.isawaitable(awaitable := self._on_progress(progress)):
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:  # trio
-                await awaitable
-                return
-            # aiohttp ends the body when the answer is there; the caller's own code is let come to its end.
-            self._telling = asyncio.ensure_future(awaitable, loop=loop)
-            await asyncio.shield(self._telling)
+            with suppress(RuntimeError):  # on trio, which has no aiohttp
+                if beside:
+                    self._telling = asyncio.ensure_future(awaitable, loop=asyncio.get_running_loop())
+                    return
+            await awaitable
 
     @contextmanager
     def _noting_what_is_raised(self) -> Iterator[None]:

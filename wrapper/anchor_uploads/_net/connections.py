@@ -332,9 +332,11 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
                 async with self._client(exchange) as client:
                     with anyio.fail_after(exchange.left()) as scope:
                         request = exchange.request(client)
-                        response = exchange.began(await client.send(request, stream=True, follow_redirects=False))
-                        if send.body:
-                            await send.body.told()
+                        try:
+                            response = exchange.began(await client.send(request, stream=True, follow_redirects=False))
+                        finally:
+                            if send.body:
+                                await send.body.told()
                         scope.deadline = anyio.current_time() + exchange.left()
                         try:
                             async for block in response.aiter_bytes():
