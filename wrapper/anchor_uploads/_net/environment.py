@@ -79,6 +79,9 @@ def _is_bypassed(host: str, port: int | None, exceptions: str) -> bool:
 def tls_context() -> ssl.SSLContext:
     """Return what httpx verifies certificates with. Raises `InvalidArgument` that names the variable to correct."""
     try:
+        if file := os.environ.get("SSL_CERT_FILE"):
+            # Older versions of httpx pass over one that is not there.
+            os.stat(file)
         return httpx.create_ssl_context()
     except Exception as error:
         variables = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE") if os.environ.get(name)]
