@@ -370,7 +370,8 @@ def test_what_was_left_behind_ends_at_its_next_block(engine: str, raw_server: Ra
 
     def counted() -> Iterator[bytes]:
         nonlocal drawn
-        for drawn in range(1000):
+        for _block in range(1000):
+            drawn += 1
             time.sleep(0.01)
             yield bytes(1000)
 
