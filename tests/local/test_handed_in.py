@@ -347,7 +347,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda d: gzip.open(written(d, "rows.gzip", gzip.compress(CONTENT)), "rb"),
         "has no file name",
     ),
-    "name of another kind": (lambda _: (5, CONTENT), "."),
+    "pair whose first is no name": (lambda _: (5, CONTENT), "has no file name"),
 }
 
 
