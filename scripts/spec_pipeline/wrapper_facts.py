@@ -82,7 +82,7 @@ def _request() -> httpx.Request:
 def _upload(answer: Callable[[httpx.Request], httpx.Response], session_id: str = _SESSION) -> UploadedFile:
     try:
         with httpx.Client(transport=httpx.MockTransport(answer)) as http_client:
-            client = UploadClient(api_key=_KEY, base_url="", max_retries=0, http_client=http_client)
+            client = UploadClient(api_key=_KEY, base_url=DEFAULT_BASE_URL, max_retries=0, http_client=http_client)
             return client.upload_file(session_id, b"content", filename="a.txt")
     except (AnchorUploadsError, ContractDrift):
         raise

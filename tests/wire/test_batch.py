@@ -299,7 +299,9 @@ def test_what_has_left_whole_when_a_batch_is_stopped_is_in_its_report(raw_server
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
+# In the background, shells start programs that do not hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from anchor_uploads import UploadClient, UploadsInterrupted
 with UploadClient(api_key="key", base_url=sys.argv[1]) as client:
     files = ((f"{n}.bin", bytes(1000)) for n in range(1_000_000))

@@ -131,7 +131,7 @@ ways = st.fixed_dictionaries(
 )
 
 
-@settings(bounded, max_examples=200)
+@settings(bounded, max_examples=100)
 @given(ways=ways, content=st.binary(max_size=40))
 def test_of_any_file_object_every_byte_arrives_or_it_is_a_source_error(
     server: RawServer, ways: dict[str, str | None], content: bytes
