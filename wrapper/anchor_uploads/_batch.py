@@ -20,7 +20,7 @@ import anyio
 from attrs import frozen
 
 from anchor_uploads._aside import Aside
-from anchor_uploads._call.body import ProgressCallback, UploadProgress, check_callback, must_not_be_awaited
+from anchor_uploads._call.body import ProgressCallback, UploadProgress, check_callback, tell
 from anchor_uploads._call.reply import UploadedFile
 from anchor_uploads._call.settings import Settings
 from anchor_uploads._sources.names import alike
@@ -159,10 +159,9 @@ class Batch:
 
     def _accept(self, index: int, item: object) -> Task | None:
         task = self._task(index, item)
-        name = task.part.name
         try:
-            task.part.checked(remedy="pass it as (filename, file)")
-            if name is not None and self._names.setdefault(name, index) != index:
+            name, _content_type = task.part.checked(remedy="pass it as (filename, file)")
+            if self._names.setdefault(name, index) != index:
                 raise _collision(name, self._names[name], index)
             if self.elsewhere and not isinstance(task.part.content, (str, os.PathLike, bytes, bytearray)):
                 raise SourceError(
@@ -170,9 +169,9 @@ class Batch:
                     "ThreadPoolExecutor"
                 )
         except SourceError as error:
-            self._results[index] = FailedUpload(index, name, error)
+            self._results[index] = FailedUpload(index, task.part.name, error)
             return None
-        if name is not None and (other := self._alike.setdefault(alike(name), name)) != name:
+        if (other := self._alike.setdefault(alike(name), name)) != name:
             self._warnings.append(
                 f"{other!r} and {name!r} differ only in how they are written, and may be one file to the service; "
                 "give one another name"
@@ -246,9 +245,7 @@ class Watch:
             raise _Stopped
         if self._on_progress is not None:
             with self._one_at_a_time, self._noting_what_is_raised():
-                awaitable = self._on_progress(progress)
-                if inspect.isawaitable(awaitable):
-                    raise must_not_be_awaited(awaitable)
+                tell(self._on_progress, progress)
 
     async def awaited(self, progress: UploadProgress) -> None:
         """Pass on what a task tells, to what may have to be awaited. Tasks are stopped by cancelling them."""

@@ -51,11 +51,12 @@ class UploadProgress:
 ProgressCallback = Callable[[UploadProgress], object]
 
 
-def must_not_be_awaited(awaitable: object) -> InvalidArgument:
-    """Return the error for what `on_progress` returned to the sync client."""
-    if inspect.iscoroutine(awaitable):
-        awaitable.close()
-    return InvalidArgument("on_progress has to be awaited; pass one that has not, or use AsyncUploadClient")
+def tell(on_progress: ProgressCallback, progress: UploadProgress) -> None:
+    """Call `on_progress`. Raises what it raises, and `InvalidArgument` if it has to be awaited."""
+    if inspect.isawaitable(awaitable := on_progress(progress)):
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
+        raise InvalidArgument("on_progress has to be awaited; pass one that has not, or use AsyncUploadClient")
 
 
 def check_callback(on_progress: object) -> None:
@@ -224,8 +225,8 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         return UploadProgress(self._source.name, self._count, self._source.size, self._attempt)
 
     def _tell(self, progress: UploadProgress | None) -> None:
-        if progress and self._on_progress and inspect.isawaitable(awaitable := self._on_progress(progress)):
-            raise must_not_be_awaited(awaitable)
+        if progress and self._on_progress:
+            tell(self._on_progress, progress)
 
     async def _tell_async(self, progress: UploadProgress | None, *, beside: bool = False) -> None:
         """beside: let the body end meanwhile; aiohttp breaks off one that is not at its end when the answer comes."""

@@ -118,11 +118,15 @@ def _without_slash(url: Any) -> Any:
     return url.rstrip("/") if isinstance(url, str) else url
 
 
+def check_host(url: httpx.URL) -> None:
+    """Raise `ValueError` for a host that cannot be looked up: Python takes the older form of international names."""
+    url.raw_host.decode("ascii").encode("idna")
+
+
 def _is_usable(url: str) -> bool:
     try:
         parts, address = urlsplit(url), httpx.URL(url)
-        # As the names of hosts are looked up; httpx knows only the newer form of international ones.
-        address.raw_host.decode("ascii").encode("idna")
+        check_host(address)
         plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.port == 0)
         return plain and parts.scheme in ("http", "https") and bool(parts.hostname and address.host)
     except (ValueError, httpx.InvalidURL):

@@ -220,8 +220,10 @@ class _Connections(Generic[HttpClient]):
         self._warm: _Warm[HttpClient] = _Warm()
         self.check_open()
         self._proxy: Proxy | None = None
+        self._httpx_proxy: httpx.Proxy | None = None
         if passed_in is None:
-            self._proxy = proxy_for(base_url)
+            if proxy := proxy_for(base_url):
+                self._proxy, self._httpx_proxy = proxy, proxy.for_httpx()
             self._tls = tls_context()
             try:
                 self._warm.give(self._made())
@@ -235,8 +237,7 @@ class _Connections(Generic[HttpClient]):
             raise InvalidArgument(f"{which} is closed; make another, or close it when the last call is done")
 
     def _made(self) -> HttpClient:
-        proxy = self._proxy.for_httpx() if self._proxy else None
-        return self._kind(verify=self._tls, limits=_LIMITS, proxy=proxy, trust_env=False)
+        return self._kind(verify=self._tls, limits=_LIMITS, proxy=self._httpx_proxy, trust_env=False)
 
     def _not_kept(self, client: HttpClient, warm: _Warm[HttpClient], exchange: _Exchange) -> list[HttpClient]:
         """Keep `client` for the next request if that can be, and return the clients to close."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 from attrs import frozen
 
+from anchor_uploads._call.settings import check_host
 from anchor_uploads.errors import InvalidArgument
 
 
@@ -32,8 +33,7 @@ class Proxy:
         """Return it as httpx takes it. Raises `InvalidArgument` if there is no such proxy."""
         try:
             parts = urlsplit(self.url)
-            # As the names of hosts are looked up.
-            httpx.URL(self.url).raw_host.decode("ascii").encode("idna")
+            check_host(httpx.URL(self.url))
             if parts.hostname and parts.port != 0 and parts.scheme in ("http", "https", "socks5", "socks5h"):
                 return httpx.Proxy(self.url)
         except Exception:  # noqa: S110 - whatever it is, the next line is what there is to say of it

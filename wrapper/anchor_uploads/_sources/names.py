@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from anchor_uploads.errors import SourceError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::[A-Za-z0-9+.-]+)*://")
-# Those of gzip, bz2, lzma and the packages that are made like them, each with the endings that its name may have.
+# The classes of gzip, bz2, lzma and the packages made like them, and the endings that their files' names may have.
 _DECOMPRESSORS = {"GzipFile", "BZ2File", "LZMAFile", "ZstdFile", "LZ4FrameFile"}
 _COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".lz4", ".Z")
 _LONGEST = 255
@@ -83,9 +83,9 @@ def without_secrets(url: str) -> str:
 
     def shown(part: str) -> str:
         scheme, separator, rest = part.rpartition("://")
-        authority, slash, path = (_path_of_http(rest) if web and (not scheme or _is_http(scheme)) else rest).partition(
-            "/"
-        )
+        if web and (not scheme or _is_http(scheme)):
+            rest = _path_of_http(rest)
+        authority, slash, path = rest.partition("/")
         return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
     return "::".join(map(shown, url.split("::")))

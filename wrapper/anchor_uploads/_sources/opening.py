@@ -204,24 +204,24 @@ def _place(file: Any, label: str) -> tuple[int, int] | None:
 
 def _copied(part: Part, blocks: Iterable[Any]) -> Source:
     """Copy `blocks` to where their size can be known: in memory while they are few, else to a temporary file."""
-    part.checked()
+    named = part.checked()
     with _spool() as spool:
         for block in blocks:
             _aside.check()
             content = bytes_of(block, part.label)
             with _spooling(part.label):
                 spool.write(content)
-        return _of_spool(part, spool)
+        return _of_spool(part, named, spool)
 
 
 async def _from_asynchronous(part: Part) -> Source:
-    part.checked()
+    named = part.checked()
     with _spool() as spool:
         async for block in _async_blocks(part.content, part.label):
             content = bytes_of(block, part.label)
             with _spooling(part.label):
                 await _aside.Aside(partial(spool.write, content)).result_async()
-        return _of_spool(part, spool)
+        return _of_spool(part, named, spool)
 
 
 @contextmanager
@@ -245,11 +245,10 @@ def _spooling(label: str) -> Iterator[None]:
         ) from error
 
 
-def _of_spool(part: Part, spool: Any) -> Source:
-    name, content_type = part.checked()
+def _of_spool(part: Part, named: tuple[str, str], spool: Any) -> Source:
     size = spool.tell()
     spool.seek(0)
-    return Source(name, content_type, size, part.label, waits=Waits.BRIEFLY, handle=spool)
+    return Source(*named, size, part.label, waits=Waits.BRIEFLY, handle=spool)
 
 
 def _blocks(file: Any, label: str) -> Iterator[Any]:
