@@ -228,7 +228,7 @@ def test_a_deadline_ends_the_sending(call: Call, raw_server: RawServer) -> None:
 
     raw_server.script = [read_slowly]
     with pytest.raises(TimedOut, match="nothing was saved"):
-        call(raw_server.base_url, "upload_file", SESSION, bytes(100_000_000), deadline=0.5, **LARGE)
+        call(raw_server.base_url, "upload_file", SESSION, bytes(100_000_000), deadline=2, **LARGE)
     assert len(raw_server.requests) == 1
 
 
