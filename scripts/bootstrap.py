@@ -60,15 +60,23 @@ KINDS = {
 SATISFIED_BY = {"demo": ("demo", "dev"), "dev": ("dev",), "generate": ("generate",)}
 
 
-def run(script: "Callable[[], object]") -> None:
-    """Run the body of a script under a Python that is new enough; problems become one message and status 1."""
+def run(script: "Callable[[], object]", usage: "str | None" = None) -> None:
+    """Run the body of a script under a Python that is new enough; a problem becomes one message and status 3.
+
+    `usage` is what a script without a parser of its own answers to `--help`, before anything is made.
+    """
     try:
         signal.signal(signal.SIGTERM, _terminated)
         if sys.version_info < KINDS["demo"].minimum:
             hand_over([_find_python(KINDS["demo"].minimum), *sys.argv])
+        if usage is not None and {"-h", "--help"} & set(sys.argv[1:]):
+            sys.stdout.write(usage.strip() + "\n")
+            return
         script()
     except Problem as problem:
-        sys.exit(f"{os.path.basename(sys.argv[0])}: {problem}")
+        # Not 1 or 2, which are verdicts of some scripts.
+        sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {problem}\n")
+        sys.exit(3)
     except KeyboardInterrupt:
         sys.exit(130)
 

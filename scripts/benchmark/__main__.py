@@ -5,7 +5,6 @@ Three tables: one large file, small files one after another, and small files man
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import statistics
@@ -20,6 +19,7 @@ from typing import TypeVar
 
 from anchor_uploads import AsyncUploadClient
 from benchmark import many
+from benchmark.arguments import parser
 from benchmark.contenders import CONTENDERS, SESSION
 
 Key = TypeVar("Key")
@@ -143,13 +143,7 @@ def measure_gap(size: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--only", choices=("large", "small", "many"), help="one of the tables (default: all)")
-    parser.add_argument("--mib", type=int, default=1024, help="size of the large file (default: %(default)s)")
-    parser.add_argument("--small", type=int, default=500, help="uploads of 10 KB in turn (default: %(default)s)")
-    parser.add_argument("--many", type=int, default=2000, help="uploads of 10 KB at once (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="counted rounds (default: %(default)s)")
-    options = parser.parse_args()
+    options = parser().parse_args()
     if options.only in (None, "large"):
         print(f"one file of {options.mib} MiB; ratios are to the first row, round by round")
         measure(options.mib << 20, 1, options.rounds)

@@ -5,10 +5,10 @@ Exit status: 0 nothing contradicts the contract; 1 something does; 2 it could no
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
+from argparse import Namespace
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,27 +16,18 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from anchor_uploads import InvalidArgument
+from live_check.arguments import KEY, parser
 from live_check.attaching import attach_in_page
-from live_check.documented import Contract
 from live_check.judging import Finding, Verdict
 from live_check.report import as_json, as_text
 from live_check.run import Attach, Impossible, LiveCheck
+from openapi.documented import Contract
 
 ROOT = Path(__file__).resolve().parents[2]
-KEY = "ANCHORBROWSER_API_KEY"
 
 
 def main(arguments: list[str] | None = None, *, attach: Attach = attach_in_page) -> int:
-    parser = argparse.ArgumentParser(
-        prog="check-live",
-        description="Hold what the service answers against what the contract says. It starts one session, uploads a "
-        f"few files into it and ends it. The key comes from {KEY}.",
-        epilog="Exit status: 0 nothing contradicts the contract; 1 something does; 2 it could not be checked.",
-    )
-    parser.add_argument("--base-url", help="default: ANCHORBROWSER_BASE_URL, then the real service")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the findings there, too")
-    parser.add_argument("--large-mib", metavar="N", type=_size, default=60, help="size of the large file (default: 60)")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     key = os.environ.get(KEY)
     if not key:
         print(f"check-live: no API key; set {KEY} in the environment", file=sys.stderr)
@@ -48,7 +39,7 @@ def main(arguments: list[str] | None = None, *, attach: Attach = attach_in_page)
         return 2
 
 
-def _check(options: argparse.Namespace, key: str, attach: Attach) -> int:
+def _check(options: Namespace, key: str, attach: Attach) -> int:
     if options.json is not None and not options.json.absolute().parent.is_dir():
         raise Impossible(f"{options.json.parent} is not a directory; make it, or name another file with --json")
     contract = Contract.read(ROOT / "spec" / "client.yaml")
@@ -66,13 +57,6 @@ def _check(options: argparse.Namespace, key: str, attach: Attach) -> int:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     return 1 if any(finding.verdict is Verdict.CONTRADICTS for finding in findings) else 0
-
-
-def _size(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def _redacted(key: str, finding: Finding) -> Finding:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from live_check.documented import Contract, Reply
 from live_check.shapes import documented_shape, observed_shape, strangers, undocumented
 from live_check.situations import Situation
+from openapi.documented import Contract, Reply
 
 __all__ = ["Finding", "Observed", "Verdict", "judge"]
 

@@ -15,9 +15,9 @@ import httpx
 
 from anchor_uploads import AnchorUploadsError, AttachError, ContractDrift, Session, UploadClient, UploadedFile
 from live_check.attaching import NotTried
-from live_check.documented import Contract
 from live_check.judging import Finding, Observed, Verdict, judge
 from live_check.situations import SITUATIONS
+from openapi.documented import Contract
 
 __all__ = ["Attach", "Impossible", "LiveCheck"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from live_check.documented import Contract, Json
+from openapi.documented import Contract, Json
 
 __all__ = ["documented_shape", "observed_shape", "strangers", "undocumented"]
 

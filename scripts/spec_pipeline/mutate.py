@@ -1,38 +1,39 @@
 """The command behind `scripts/mutate`: change the spec in every way that matters, and see that each is noticed.
 
-Exit status: 0 all noticed, by the named check and at the right place, and no false alarm; 1 otherwise.
+Exit status: 0 all noticed, by the named check and at the right place, and no false alarm; 1 otherwise; 3 no verdict.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
 
-from spec_pipeline.mutations import Judge, Verdict, read_mutations
-from spec_pipeline.wrapper_facts import observed
-
-ROOT = Path(__file__).resolve().parents[2]
+from openapi.errors import SpecError
+from spec_pipeline import command
+from spec_pipeline.proof.mutations import Judge, Mutation, Verdict, read_mutations
+from spec_pipeline.proof.wrapper import Misfit, observed
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="mutate", description="Mutate the spec and see that each change is noticed.")
-    parser.add_argument("ids", nargs="*", metavar="ID", help="only these (default: all)")
+    parser = command.mutate()
     options = parser.parse_args(arguments)
-    tests = ROOT / "tests" / "contract"
-    started = time.perf_counter()
-    mutations = read_mutations(tests / "mutations")
+    fixtures = command.ROOT / "tests" / "pipeline"
+    mutations = read_mutations(fixtures / "mutations")
     unknown = sorted(set(options.ids) - {mutation.id for mutation in mutations})
     if unknown:
         parser.error(f"no mutation is called {', '.join(unknown)}")
-    judge = Judge(ROOT, tests / "pages", observed())
+    wanted = [mutation for mutation in mutations if not options.ids or mutation.id in options.ids]
+    return command.run("mutate", lambda: _run(wanted, fixtures), (SpecError, Misfit))
+
+
+def _run(mutations: list[Mutation], fixtures: Path) -> int:
+    started = time.perf_counter()
+    judge = Judge(fixtures / "spec", fixtures / "pages", observed())
     width = max(len(mutation.id) for mutation in mutations)
     print(f"{'id':{width}}  {'class':10}  {'noticed by':35}  seconds")
     verdicts: list[Verdict] = []
     for mutation in mutations:
-        if options.ids and mutation.id not in options.ids:
-            continue
         verdict = judge.judge(mutation)
         verdicts.append(verdict)
         checks = ", ".join(f"{check}*" if check in mutation.noticed_by else check for check in verdict.noticed_by)

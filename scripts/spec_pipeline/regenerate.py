@@ -1,41 +1,31 @@
 """The command behind `scripts/regenerate`: derive everything from the vendored spec, or check that nobody has to.
 
-Exit status: 0 done, or nothing to do; 1 a difference (`--check`); 2 the spec or a generator is at fault.
+Exit status: 0 done, or nothing to do; 1 a difference (`--check`); 3 the spec or a generator is at fault.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from spec_pipeline.build import DERIVED, build
-from spec_pipeline.compare import differences
-from spec_pipeline.errors import SpecError
-from spec_pipeline.generators import GenerationError, Generators
-from spec_pipeline.source import Source
-
-ROOT = Path(__file__).resolve().parents[2]
+from openapi.errors import SpecError
+from spec_pipeline import command
+from spec_pipeline.derive.build import DERIVED, build
+from spec_pipeline.derive.compare import differences
+from spec_pipeline.derive.generators import GenerationError, Generators
+from spec_pipeline.published.source import Source
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="regenerate", description="Derive code from the vendored spec.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if what is committed differs")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the repository to work on (default: this one)")
-    parser.add_argument(
-        "--generators",
-        type=Path,
-        default=ROOT / ".venv-generate",
-        help="the virtual environment that holds the generators (default: %(default)s)",
+    options = command.regenerate().parse_args(arguments)
+    generators = Generators(options.generators.resolve())
+    return command.run(
+        "regenerate",
+        lambda: _run(options.root.resolve(), generators, check=options.check),
+        (SpecError, GenerationError),
     )
-    options = parser.parse_args(arguments)
-    try:
-        return _run(options.root.resolve(), Generators(options.generators.resolve()), check=options.check)
-    except (SpecError, GenerationError) as error:
-        print(f"regenerate: {error}", file=sys.stderr)
-        return 2
 
 
 def _run(root: Path, generators: Generators, *, check: bool) -> int:
@@ -60,7 +50,10 @@ def _run(root: Path, generators: Generators, *, check: bool) -> int:
         print(f"\n{text}", end="")
     if found:
         print(f"\n{len(found)} files differ. If the spec or the overlay was changed, run scripts/regenerate.")
-    return 1 if found or edited else 0
+    if found or edited:
+        return 1
+    print("in step: what is committed is what the vendored spec gives")
+    return 0
 
 
 def _replace(new: Path, old: Path) -> None:

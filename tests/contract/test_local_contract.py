@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from anchor_uploads.local import LocalServer, app
-from live_check.documented import Contract
+from openapi.documented import Contract
 from support import schemathesis_run
 
 ROOT = Path(__file__).resolve().parents[2]

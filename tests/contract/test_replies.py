@@ -37,7 +37,7 @@ from anchor_uploads import (
 from anchor_uploads._call import contract, reply, table
 from anchor_uploads._call.exchange import Answer, Send
 from anchor_uploads._call.settings import Deadline, Settings
-from live_check.documented import Contract, Reply
+from openapi.documented import Contract, Reply
 from support.json_bodies import ANYTHING, near, valid, with_more
 from support.raw_server import RawServer, answer
 from support.twins import SESSION, Call, both

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
 
 from anchor_uploads import BadRequest, ServerError, SessionNotFound, UploadClient
-from live_check.documented import Contract
+from openapi.documented import Contract
 from support.prism_server import NoPrism, PrismServer
 from support.raw_server import RawServer, Request, answer
 from support.spec_judge import Part, SpecJudge, taken_apart

@@ -208,7 +208,7 @@ def test_a_package_that_is_not_the_pinned_one_is_refused(tree: Tree) -> None:
     with next(tree.wheels.glob("only_in_demo*")).open("ab") as wheel:
         wheel.write(b"\0")
     status, _, told = tree.run("demo")
-    assert status == 1
+    assert status == 3
     assert "HASH" in told.upper()
     assert not (tree.root / ".venv" / "stamp").exists()
 
@@ -217,7 +217,7 @@ def test_an_index_that_cannot_be_reached_is_told_in_words(tree: Tree) -> None:
     (tree.root / "scripts/requirements/demo.txt").write_text(f"nowhere==1 --hash=sha256:{'0' * 64}\n")
     unreachable = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1"}
     status, _, told = tree.run("demo", env=unreachable)
-    assert status == 1
+    assert status == 3
     assert "could not be reached" in told
     assert "Traceback" not in told
 
@@ -260,7 +260,7 @@ def _find_python(tree: Tree, path: str) -> tuple[int, str, str]:
 def test_without_a_python_that_will_do_it_says_which_one_it_needs(tree: Tree) -> None:
     old = _python(tree.root / "old", "python3", "echo '3 9'; echo /usr/bin/python3; exit 0")
     status, _, told = _find_python(tree, str(old.parent))
-    assert status == 1
+    assert status == 3
     assert "needs Python >= 3.10" in told
     assert "Traceback" not in told
 
@@ -269,7 +269,7 @@ def test_without_a_python_that_will_do_it_says_which_one_it_needs(tree: Tree) ->
 def test_a_python_without_venv_is_told_with_the_package_that_has_it(tree: Tree) -> None:
     bare = _python(tree.root / "bare", "python3.12", "echo '3 12'; echo /usr/bin/python3.12; exit 1")
     status, _, told = _find_python(tree, str(bare.parent))
-    assert status == 1
+    assert status == 3
     assert "apt-get install python3-venv" in told
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from live_check.documented import Contract, Json
+from openapi.documented import Contract, Json
 
 UNDERSTOOD = {"type", "properties", "title", "description", "format", "$ref"}
 SCALARS: dict[str, st.SearchStrategy[Any]] = {

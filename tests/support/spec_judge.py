@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from live_check.documented import Contract, Operation
+from openapi.documented import Contract, Operation
 from support.raw_server import Request
 
 

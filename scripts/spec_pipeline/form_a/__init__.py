@@ -1,0 +1,1 @@
+"""Mintlify's intermediate form of one operation, as OpenAPI."""

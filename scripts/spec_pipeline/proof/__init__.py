@@ -1,0 +1,1 @@
+"""That the checks see what they are there for."""

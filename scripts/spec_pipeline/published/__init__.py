@@ -1,0 +1,1 @@
+"""What was published: fetched, taken apart, and recorded."""

@@ -1,0 +1,430 @@
+"""Two contracts are compared by what they mean: which way each change goes, where it is, and who is hit."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from openapi import yaml
+from openapi.errors import SpecError
+from openapi.layout import laid_out
+from spec_pipeline.changes import documents
+from spec_pipeline.changes.change import ABSENT, Area, Change, Impact
+from spec_pipeline.form_a import conversion as mintlify
+from spec_pipeline.form_a.losses import without_what_form_a_loses
+from spec_pipeline.published.page import Form, read_page
+
+BREAKING, COMPATIBLE, WORDING = Impact.BREAKING, Impact.COMPATIBLE, Impact.WORDING
+PAGES = Path(__file__).parent / "pages"
+SCHEMAS = "#/components/schemas/"
+
+
+def document(request: Any = None, response: Any = None, **schemas: Any) -> dict[str, Any]:
+    operation: dict[str, Any] = {"responses": {"200": {"description": "Done"}}}
+    if request is not None:
+        operation["requestBody"] = {"content": {"application/json": {"schema": request}}}
+    if response is not None:
+        operation["responses"]["200"]["content"] = {"application/json": {"schema": response}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "t", "version": "1"},
+        "paths": {"/a": {"post": operation}},
+        "components": {"schemas": schemas},
+    }
+
+
+REQUEST = "/paths/~1a/post/requestBody/content/application~1json/schema"
+RESPONSE = "/paths/~1a/post/responses/200/content/application~1json/schema"
+
+
+def diff(old: Any, new: Any) -> list[Change]:
+    return documents.diff(laid_out(old), laid_out(new))
+
+
+def worst(changes: list[Change]) -> Impact | None:
+    return max((change.impact for change in changes), default=None)
+
+
+def both_ways(old: Any, new: Any, **schemas: Any) -> tuple[Impact | None, Impact | None]:
+    """Return what a change of a schema does to a request and to a response."""
+    return (
+        worst(diff(document(request=old, **schemas), document(request=new, **schemas))),
+        worst(diff(document(response=old, **schemas), document(response=new, **schemas))),
+    )
+
+
+def thing(**keywords: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": {"type": "string"}}, **keywords}
+
+
+NARROWER = (BREAKING, COMPATIBLE)
+WIDER = (COMPATIBLE, BREAKING)
+EITHER = (BREAKING, BREAKING)
+HARMLESS = (COMPATIBLE, COMPATIBLE)
+WORDS = (WORDING, WORDING)
+NOTHING = (None, None)
+A, B = {"type": "string"}, {"type": "integer"}
+FILE = {"type": "string", "format": "binary"}
+CHANGES = {
+    "type, another": (A, B, EITHER),
+    "type, one more": (A, {"type": ["string", "null"]}, WIDER),
+    "type, one less": ({"type": ["string", "null"]}, A, NARROWER),
+    "type, none": (A, {}, WIDER),
+    "type, number for integer": (B, {"type": "number"}, WIDER),
+    "type, a list of one": (A, {"type": ["string"]}, NOTHING),
+    "type, integer beside number": ({"type": "number"}, {"type": ["integer", "number"]}, NOTHING),
+    "nullable": (A, {"type": "string", "nullable": True}, WIDER),
+    "nullable, false": (A, {"type": "string", "nullable": False}, NOTHING),
+    "nullable, in 3.1": ({"type": "string", "nullable": True}, {"type": ["string", "null"]}, NOTHING),
+    "enum, one less": ({"enum": [1, 2]}, {"enum": [1]}, NARROWER),
+    "enum, one more": ({"enum": [1]}, {"enum": [1, 2]}, WIDER),
+    "enum, another": ({"enum": [1]}, {"enum": [2]}, EITHER),
+    "enum, order": ({"enum": [1, 2]}, {"enum": [2, 1]}, NOTHING),
+    "enum, comes": (A, {**A, "enum": ["a"]}, NARROWER),
+    "enum, goes": ({**A, "enum": ["a"]}, A, WIDER),
+    "enum, true is not 1": ({"enum": [1]}, {"enum": [True]}, EITHER),
+    "enum, 1.0 is 1": ({"enum": [1]}, {"enum": [1.0]}, NOTHING),
+    "const, as an enum": ({"const": 1}, {"enum": [1]}, NOTHING),
+    "const, another": ({"const": 1}, {"const": 2}, EITHER),
+    "format, comes": (A, {**A, "format": "uuid"}, NARROWER),
+    "format, goes": ({**A, "format": "uuid"}, A, WIDER),
+    "format, another": ({**A, "format": "uuid"}, {**A, "format": "date"}, EITHER),
+    "format, binary comes": (A, FILE, EITHER),
+    "format, binary goes": (FILE, A, EITHER),
+    "contentMediaType, as binary": (FILE, {**A, "contentMediaType": "application/octet-stream"}, NOTHING),
+    "contentEncoding, as binary": (FILE, {**A, "contentEncoding": "binary"}, NOTHING),
+    "contentEncoding, as byte": ({**A, "format": "byte"}, {**A, "contentEncoding": "base64"}, NOTHING),
+    "contentMediaType, another": (A, {**A, "contentMediaType": "image/png"}, EITHER),
+    "pattern, comes": (A, {**A, "pattern": "a"}, NARROWER),
+    "pattern, goes": ({**A, "pattern": "a"}, A, WIDER),
+    "pattern, another": ({**A, "pattern": "a"}, {**A, "pattern": "b"}, EITHER),
+    "minLength, up": ({**A, "minLength": 1}, {**A, "minLength": 2}, NARROWER),
+    "minLength, down": ({**A, "minLength": 2}, {**A, "minLength": 1}, WIDER),
+    "minLength, of 0": (A, {**A, "minLength": 0}, NOTHING),
+    "maxLength, up": ({**A, "maxLength": 1}, {**A, "maxLength": 2}, WIDER),
+    "maxLength, down": ({**A, "maxLength": 2}, {**A, "maxLength": 1}, NARROWER),
+    "maxLength, comes": (A, {**A, "maxLength": 2}, NARROWER),
+    "minimum, up": ({**B, "minimum": 1}, {**B, "minimum": 2}, NARROWER),
+    "minimum, goes": ({**B, "minimum": 1}, B, WIDER),
+    "minimum, 1.0 is 1": ({**B, "minimum": 1}, {**B, "minimum": 1.0}, NOTHING),
+    "maximum, up": ({**B, "maximum": 1}, {**B, "maximum": 2}, WIDER),
+    "exclusiveMinimum, up": ({**B, "exclusiveMinimum": 1}, {**B, "exclusiveMinimum": 2}, NARROWER),
+    "exclusiveMaximum, up": ({**B, "exclusiveMaximum": 1}, {**B, "exclusiveMaximum": 2}, WIDER),
+    "exclusiveMinimum, of 3.0": ({**B, "minimum": 1, "exclusiveMinimum": True}, {**B, "exclusiveMinimum": 1}, NOTHING),
+    "exclusiveMaximum, of 3.0": ({**B, "maximum": 1, "exclusiveMaximum": False}, {**B, "maximum": 1}, NOTHING),
+    "multipleOf, comes": (B, {**B, "multipleOf": 2}, NARROWER),
+    "minItems, up": ({"minItems": 1}, {"minItems": 2}, NARROWER),
+    "maxItems, up": ({"maxItems": 1}, {"maxItems": 2}, WIDER),
+    "uniqueItems, comes": ({"type": "array"}, {"type": "array", "uniqueItems": True}, NARROWER),
+    "uniqueItems, false": ({"type": "array"}, {"type": "array", "uniqueItems": False}, NOTHING),
+    "minProperties, up": ({"minProperties": 1}, {"minProperties": 2}, NARROWER),
+    "maxProperties, up": ({"maxProperties": 1}, {"maxProperties": 2}, WIDER),
+    "items, another": ({"items": A}, {"items": B}, EITHER),
+    "items, come": ({"type": "array"}, {"type": "array", "items": A}, NARROWER),
+    "items, go": ({"type": "array", "items": A}, {"type": "array"}, WIDER),
+    "property, another type": (thing(), thing(properties={"a": B}), EITHER),
+    "property, renamed": (thing(), thing(properties={"b": A}), EITHER),
+    "property, goes": (thing(), thing(properties={}), EITHER),
+    "property, comes": (thing(), thing(properties={"a": A, "b": A}), HARMLESS),
+    "property, comes and is required": (thing(), thing(properties={"a": A, "b": A}, required=["b"]), NARROWER),
+    "property, called like a keyword": (
+        thing(properties={"description": A, "type": A, "example": A}),
+        thing(properties={"description": B, "type": A, "example": A}),
+        EITHER,
+    ),
+    "required, now": (thing(), thing(required=["a"]), NARROWER),
+    "required, no longer": (thing(required=["a"]), thing(), WIDER),
+    "required, order": (thing(required=["a", "b"]), thing(required=["b", "a"]), NOTHING),
+    "required, nothing": (thing(), thing(required=[]), NOTHING),
+    "additionalProperties, no more": (thing(), thing(additionalProperties=False), NARROWER),
+    "additionalProperties, again": (thing(additionalProperties=False), thing(), HARMLESS),
+    "additionalProperties, true": (thing(), thing(additionalProperties=True), NOTHING),
+    "additionalProperties, anything": (thing(), thing(additionalProperties={}), NOTHING),
+    "additionalProperties, some": (thing(), thing(additionalProperties=A), NARROWER),
+    "additionalProperties, others": (thing(additionalProperties=A), thing(additionalProperties=B), EITHER),
+    "default, another": ({**A, "default": "a"}, {**A, "default": "b"}, (BREAKING, COMPATIBLE)),
+    "default, goes": ({**A, "default": "a"}, A, (BREAKING, COMPATIBLE)),
+    "default, comes": (A, {**A, "default": "a"}, HARMLESS),
+    "deprecated": (A, {**A, "deprecated": True}, HARMLESS),
+    "deprecated, false": (A, {**A, "deprecated": False}, NOTHING),
+    "readOnly": (A, {**A, "readOnly": True}, (BREAKING, WORDING)),
+    "readOnly, no longer": ({**A, "readOnly": True}, A, (COMPATIBLE, WORDING)),
+    "writeOnly": (A, {**A, "writeOnly": True}, (WORDING, BREAKING)),
+    "not, comes": (A, {**A, "not": {"const": "a"}}, NARROWER),
+    "not, another": ({"not": {"const": "a"}}, {"not": {"const": "b"}}, EITHER),
+    "not, in other words": ({"not": {"const": "a"}}, {"not": {"enum": ["a"], "title": "t"}}, NOTHING),
+    "oneOf, one more": ({"oneOf": [A]}, {"oneOf": [A, B]}, WIDER),
+    "oneOf, one less": ({"oneOf": [A, B]}, {"oneOf": [A]}, NARROWER),
+    "oneOf, order": ({"oneOf": [A, B]}, {"oneOf": [B, A]}, NOTHING),
+    "oneOf, of one": (A, {"oneOf": [A]}, NOTHING),
+    "oneOf, with a lone schema before": (A, {"oneOf": [B, A]}, WIDER),
+    "oneOf, inside of one": ({"oneOf": [thing(), B]}, {"oneOf": [B, thing(required=["a"])]}, NARROWER),
+    "anyOf, one more": ({"anyOf": [A]}, {"anyOf": [A, B]}, WIDER),
+    "anyOf, with null": ({"type": ["string", "null"]}, {"anyOf": [A, {"type": "null"}]}, NOTHING),
+    "allOf, of one": (thing(), {"allOf": [thing()]}, NOTHING),
+    "allOf, one more": ({"allOf": [thing(), {}]}, {"allOf": [thing(), {}, {"required": ["a"]}]}, NARROWER),
+    "allOf, one less": ({"allOf": [thing(), {"required": ["a"]}]}, {"allOf": [thing()]}, WIDER),
+    "discriminator, another": (
+        {"oneOf": [A, B], "discriminator": {"propertyName": "a"}},
+        {"oneOf": [A, B], "discriminator": {"propertyName": "b"}},
+        EITHER,
+    ),
+    "boolean schema": (A, False, EITHER),
+    "true for everything": ({}, True, NOTHING),
+    "a keyword that is not known": (A, {**A, "if": {"minLength": 1}}, EITHER),
+    "an extension": (A, {**A, "x-a": 1}, WORDS),
+    "title": (A, {**A, "title": "t"}, WORDS),
+    "description": ({**A, "description": "a"}, {**A, "description": "b"}, WORDS),
+    "example": (A, {**A, "example": "a"}, WORDS),
+    "example, of 3.0": ({**A, "example": "a"}, {**A, "examples": ["a"]}, NOTHING),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_which_way_a_change_of_a_schema_goes(name: str) -> None:
+    old, new, expected = CHANGES[name]
+    assert both_ways(old, new) == expected
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_widens_one_way_narrows_the_other(name: str) -> None:
+    old, new, expected = CHANGES[name]
+    turned = {NARROWER: WIDER, WIDER: NARROWER, NOTHING: NOTHING, EITHER: EITHER}
+    renamed = ("property", "additionalProperties", "default")
+    if expected in turned and not name.startswith(renamed):
+        assert both_ways(new, old) == turned[expected]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_behind_a_reference_is_the_same_change(name: str) -> None:
+    old, new, expected = CHANGES[name]
+    schema = {"$ref": f"{SCHEMAS}A"}
+    request = diff(document(request=schema, A=old), document(request=schema, A=new))
+    response = diff(document(response=schema, A=old), document(response=schema, A=new))
+    assert (worst(request), worst(response)) == expected
+    assert all(change.pointer.startswith("/components/schemas/A") for change in request + response)
+
+
+# A third party's judgement: whatever an old caller may send, and a new contract refuses, has to be breaking.
+
+SCALARS = st.one_of(
+    st.fixed_dictionaries({}, optional={"type": st.sampled_from(["string", "integer", "null", ["string", "null"]])}),
+    st.fixed_dictionaries({"enum": st.lists(st.sampled_from(["a", "b", 1, None]), min_size=1, max_size=3)}),
+    st.fixed_dictionaries({"const": st.sampled_from(["a", 1])}),
+    st.fixed_dictionaries(
+        {"type": st.just("integer")}, optional={"minimum": st.integers(0, 3), "maximum": st.integers(0, 3)}
+    ),
+    st.fixed_dictionaries(
+        {"type": st.just("string")}, optional={"minLength": st.integers(0, 2), "pattern": st.just("a")}
+    ),
+    st.booleans(),
+)
+NAMES = ["a", "b"]
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    properties = st.fixed_dictionaries(dict.fromkeys(NAMES, inner))
+    return st.one_of(
+        # All of them name the same properties: that undocumented ones may come is no news to a reader.
+        st.builds(
+            lambda held, required: {
+                "type": "object",
+                "properties": held,
+                "required": required,
+                "additionalProperties": False,
+            },
+            properties,
+            st.lists(st.sampled_from(NAMES), unique=True),
+        ),
+        st.builds(lambda item: {"type": "array", "items": item}, inner),
+        st.builds(lambda parts: {"anyOf": parts}, st.lists(inner, min_size=1, max_size=3)),
+        st.builds(lambda parts: {"allOf": parts}, st.lists(inner, min_size=1, max_size=2)),
+    )
+
+
+SOME_SCHEMAS = st.recursive(SCALARS, nested, max_leaves=5)
+VALUES: list[Any] = ["a", "bb", "", 0, 1, 2, 4, None, [], ["a"], [1, None], {}]
+VALUES += [dict(zip(NAMES, pair, strict=True)) for pair in itertools.product(["a", 1, None, {}], repeat=2)]
+VALUES += [{name: value} for name in NAMES for value in ("a", 1, None)]
+
+
+def parts_of(schema: Any) -> list[dict[str, Any]]:
+    """Return every schema in ``schema`` that has keywords, itself included."""
+    if not isinstance(schema, dict):
+        return []
+    below = [*schema.get("properties", {}).values(), *schema.get("anyOf", []), *schema.get("allOf", [])]
+    return [schema, *(part for child in [*below, schema.get("items")] for part in parts_of(child))]
+
+
+CLOSE: dict[str, list[Any]] = {
+    "type": ["string", "integer", "object", ["string", "null"], ["string", "integer"]],
+    "enum": [["a"], ["a", "b"], ["a", 1, None]],
+    "required": [["a"], ["b", "a"]],
+    "minimum": [1, 2],
+    "maximum": [1, 2],
+    "minLength": [1, 2],
+    "maxLength": [1, 2],
+    "not": [{"const": "a"}, {"type": "integer"}],
+    "anyOf": [[{"type": "string"}, {"type": "null"}], [{"type": "string"}, {"type": "integer"}, {"type": "object"}]],
+    "allOf": [[{"required": ["a"]}, {"required": ["b"]}]],
+    "minItems": [1, 2],
+    "items": [{"type": "string"}, True],
+}
+
+
+@st.composite
+def a_schema_and_one_close_to_it(draw: st.DrawFn) -> tuple[Any, Any]:
+    old = draw(SOME_SCHEMAS.filter(lambda schema: isinstance(schema, dict)))
+    new = copy.deepcopy(old)
+    part = draw(st.sampled_from(parts_of(new)))
+    key = draw(st.sampled_from(sorted(CLOSE)))
+    change = draw(st.sampled_from([*CLOSE[key], None]))
+    if change is None:
+        part.pop(key, None)
+    else:
+        part[key] = change
+    return old, new
+
+
+PAIRS = st.tuples(SOME_SCHEMAS, SOME_SCHEMAS) | a_schema_and_one_close_to_it()
+
+
+@settings(max_examples=400, deadline=None)
+@given(PAIRS)
+def test_no_narrowing_of_a_request_and_no_widening_of_a_response_is_missed(pair: tuple[Any, Any]) -> None:
+    old, new = pair
+    before, after = Draft202012Validator(old), Draft202012Validator(new)
+    refused = [value for value in VALUES if before.is_valid(value) and not after.is_valid(value)]
+    added = [value for value in VALUES if after.is_valid(value) and not before.is_valid(value)]
+    request, response = both_ways(old, new)
+    assert not refused or request is BREAKING
+    assert not added or response is BREAKING
+
+
+@settings(max_examples=100, deadline=None)
+@given(SOME_SCHEMAS)
+def test_a_contract_does_not_differ_from_itself(schema: Any) -> None:
+    assert both_ways(schema, copy.deepcopy(schema)) == (None, None)
+
+
+def test_a_recursive_schema_ends() -> None:
+    def tree(leaf: Any) -> dict[str, Any]:
+        children = {"type": "array", "items": {"$ref": f"{SCHEMAS}Tree"}}
+        return {"type": "object", "properties": {"leaf": leaf, "children": children}}
+
+    schema = {"$ref": f"{SCHEMAS}Tree"}
+    (change,) = diff(document(response=schema, Tree=tree(A)), document(response=schema, Tree=tree(B)))
+    assert change.pointer == "/components/schemas/Tree/properties/leaf/type"
+    written_out = {**tree(A), "properties": {**tree(A)["properties"], "children": {"type": "array", "items": tree(A)}}}
+    assert diff(document(response=schema, Tree=tree(A)), document(response=written_out, Tree=tree(A))) == []
+    either, turned = {"anyOf": [B, schema]}, {"anyOf": [schema, B]}
+    assert diff(document(response=either, Tree=tree(A)), document(response=turned, Tree=tree(A))) == []
+
+
+@pytest.mark.parametrize("schema", [{"allOf": [{"$ref": f"{SCHEMAS}A"}]}, {"$ref": f"{SCHEMAS}A"}])
+def test_a_schema_that_is_nothing_but_itself_ends(schema: Any) -> None:
+    assert diff(document(response=schema, A=schema), document(response=schema, A=schema)) == []
+
+
+def test_what_two_directions_share_is_reported_once_and_as_the_worse() -> None:
+    schema = {"$ref": f"{SCHEMAS}A"}
+    short = document(request=schema, response=schema, A={**A, "maxLength": 3})
+    long = document(request=schema, response=schema, A=A)
+    assert [(change.impact, change.area) for change in diff(long, short)] == [(BREAKING, Area.REQUEST)]
+    assert [(change.impact, change.area) for change in diff(short, long)] == [(BREAKING, Area.RESPONSE)]
+
+
+def test_places_are_those_of_the_new_document_or_of_the_old_for_what_is_gone() -> None:
+    old = document(request=thing(properties={"a": A, "b": A}))
+    new = document(request=thing(properties={"a": B, "c": A}))
+    assert [(change.pointer, change.old, change.new) for change in diff(old, new)] == [
+        (f"{REQUEST}/properties/a/type", "string", "integer"),
+        (f"{REQUEST}/properties/b", A, ABSENT),
+        (f"{REQUEST}/properties/c", ABSENT, A),
+    ]
+
+
+def test_a_change_is_told_in_three_lines() -> None:
+    (change,) = diff(document(response=thing()), document(response=thing(properties={"a": B})))
+    assert str(change).splitlines() == [
+        f"{RESPONSE}/properties/a/type",
+        '    type: "string" -> "integer"',
+        "    wrapper and caller: read what may not be there; local Anchor: answers the old way",
+    ]
+
+
+@pytest.mark.parametrize("area", Area)
+@pytest.mark.parametrize("impact", [BREAKING, COMPATIBLE])
+def test_every_kind_of_change_says_who_is_hit(area: Area, impact: Impact) -> None:
+    assert not Change("", 1, 2, impact, "it", area).hit.startswith("docs")
+
+
+def published(name: str) -> dict[str, Any]:
+    page = read_page((PAGES / name).read_text("utf-8"), name=name)
+    block = yaml.load(page.block, name=name)
+    converted = mintlify.to_openapi(block) if page.form is Form.A else block
+    assert isinstance(converted, dict)
+    return converted
+
+
+ENDPOINTS = ["lend-book", "return-book", "scan-page"]
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_the_forms_of_one_endpoint_do_not_differ(endpoint: str) -> None:
+    form_a, form_b = published(f"{endpoint}.mintlify.md"), published(f"{endpoint}.openapi.md")
+    assert diff(form_a, form_b) == diff(form_b, form_a) == []
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_the_forms_of_one_endpoint_give_the_same_text(endpoint: str) -> None:
+    texts = {
+        yaml.dump(without_what_form_a_loses(laid_out(published(f"{endpoint}.{form}.md"))))
+        for form in ("mintlify", "openapi")
+    }
+    assert texts == {yaml.dump(published(f"{endpoint}.mintlify.md"))}
+
+
+def test_examples_that_form_a_cannot_hold_are_left_out_and_the_others_kept() -> None:
+    held = document(request=A)
+    media = held["paths"]["/a"]["post"]["requestBody"]["content"]["application/json"]
+    media["example"] = "one"
+    media["examples"] = {"example": {"value": "two"}, "short": {"value": "three"}}
+    body = without_what_form_a_loses(laid_out(held))["paths"]["/a"]["post"]["requestBody"]
+    assert body["content"]["application/json"] == {"schema": A, "examples": {"short": {"value": "three"}}}
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in PAGES.glob("*.md")))
+def test_the_one_layout_is_the_layout_of_itself_and_shares_nothing(page: str) -> None:
+    original = published(page)
+    untouched = copy.deepcopy(original)
+    once = laid_out(original)
+    assert laid_out(once) == once
+    once["info"]["title"] = "another"
+    once["paths"].popitem()
+    assert original == untouched
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda d: d["components"]["schemas"].clear(), f"{RESPONSE}/$ref"),
+        (lambda d: d["paths"]["/a"]["post"].update(parameters=[{"$ref": "#/components/parameters/No"}]), "/0"),
+        (lambda d: d["paths"]["/a"]["post"].update(parameters=[{"$ref": "other.yaml#/A"}]), "/0"),
+        (lambda d: d["paths"]["/a"]["post"].update(responses=7), "/responses"),
+        (lambda d: d["paths"].update({"/a": 7}), "/paths/~1a"),
+    ],
+)
+def test_what_cannot_be_read_is_named(change: Any, place: str) -> None:
+    broken = document(response={"$ref": f"{SCHEMAS}A"}, A=A)
+    change(broken)
+    with pytest.raises(SpecError) as caught:
+        diff(broken, broken)
+    assert caught.value.place.endswith(place)
