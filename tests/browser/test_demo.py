@@ -37,7 +37,12 @@ class Demo:
         )
 
     def finish(self) -> tuple[int, str]:
-        text, _ = self.process.communicate(timeout=100)
+        try:
+            text, _ = self.process.communicate(timeout=100)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            text, _ = self.process.communicate()
+            pytest.fail(f"the demo did not end:\n{text}")
         return self.process.returncode, text
 
 
@@ -135,6 +140,22 @@ def test_ctrl_c_leaves_nothing_behind(folder: Path, whom: str, step: str) -> Non
     assert "Traceback" not in text
     assert list(demo.temporary.iterdir()) == []
     assert _processes_in(demo.process.pid) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uses POSIX signals")
+def test_what_hangs_while_it_is_interrupted_does_not_keep_the_rest_from_being_cleaned_up() -> None:
+    code = """
+import os, signal, time
+from anchor_uploads.cli.demo import show
+show._PATIENCE = 0.5
+with show._clean_up_in_peace() as stack:
+    stack.callback(print, "cleaned up")
+    stack.callback(time.sleep, 60)
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout == "cleaned up\n"
+    assert done.stderr.endswith("KeyboardInterrupt\n")
 
 
 def _processes_in(group: int) -> list[int]:

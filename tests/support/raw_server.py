@@ -137,6 +137,8 @@ def answer_early(status: int, body: object, *, after: int) -> Behaviour:
     def behave(exchange: Exchange) -> None:
         exchange.read(after)
         exchange.reply(status, json_of(body), {"Connection": "close"})
+        # As servers linger: to close with bytes unread resets the connection, and a reset may overtake the answer.
+        exchange.wait(0.5)
         exchange.open = False
 
     return behave

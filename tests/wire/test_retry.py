@@ -220,6 +220,15 @@ def test_a_deadline_ends_the_waiting_between_attempts(call: Call, raw_server: Ra
 
 
 @both
+def test_a_connection_that_breaks_is_no_timeout(call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [reset(after=1_000_000)]
+
+    with pytest.raises(ConnectionFailed, match="the connection failed before all was sent") as caught:
+        call(raw_server.base_url, "upload_file", SESSION, bytes(50_000_000), max_retries=0, **LARGE)
+    assert type(caught.value) is ConnectionFailed
+
+
+@both
 def test_a_deadline_ends_the_sending(call: Call, raw_server: RawServer) -> None:
     def read_slowly(exchange: Any) -> None:
         for position in range(0, exchange.length, 1_000_000):

@@ -6,6 +6,7 @@ one connection on a stack need no such looking. A client that was passed in is u
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import ssl
@@ -17,6 +18,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import anyio
+import httpcore
 import httpx
 
 from anchor_uploads import __version__
@@ -39,8 +41,9 @@ _KEEP_ALIVE_SECONDS = 5.0
 # aiohttp waits for the rest of a request when its answer is closed.
 _CLOSING_SECONDS = 1.0
 _LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEP_ALIVE_SECONDS)
-# Errors that come before the first byte of a request leaves, whoever raises them. Not ConnectTimeout, which aiohttp's
-# transport makes of a connection that breaks.
+# Causes of a ConnectTimeout that is one.
+_OF_TIME = (TimeoutError, asyncio.TimeoutError, httpcore.TimeoutException, type(None))
+# Errors that come before the first byte of a request leaves, whoever raises them.
 _NOTHING_SENT = (httpx.ConnectError, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 # Not all that breaks in a connection is translated by httpcore: ssl.SSLError is an OSError.
 _OF_THE_NETWORK = (httpx.HTTPError, httpx.StreamError, OSError, EOFError, anyio.BrokenResourceError)
@@ -153,6 +156,11 @@ class _Exchange:
             self.began(error.response)
         elif not isinstance(error, _OF_THE_NETWORK) and (not self._foreign or isinstance(error, AnchorUploadsError)):
             raise error
+        if isinstance(error, httpx.ConnectTimeout) and not isinstance(error.__cause__, _OF_TIME):
+            # What aiohttp's transport makes of any connection that breaks.
+            broken = httpx.NetworkError(str(error))
+            broken.__cause__ = error.__cause__
+            error = broken
         late = isinstance(error, (httpx.TimeoutException, TimeoutError)) and self._send.deadline.passes_within(0.001)
         return TimeIsUp() if late else _bare(error)
 

@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,8 @@ __all__ = ["show"]
 SCREENSHOT = "anchor-uploads-demo.png"
 PLAYWRIGHT_LIMIT = 50 * MIB
 """Bytes from which Playwright sends no file to a browser that it has not started itself."""
+_PATIENCE = 10
+"""Seconds that a step of the cleaning up may take once the demo is interrupted."""
 
 
 @frozen
@@ -186,15 +190,28 @@ def _tell(text: str, seconds: float | None = None) -> None:
 def _clean_up_in_peace() -> Iterator[ExitStack]:
     """A stack whose unwinding Ctrl-C cannot cut short: one more press would leave a browser or its files behind.
 
-    The first signal interrupts the work in the block; SIGTERM does as Ctrl-C.
+    The first signal interrupts the work in the block; SIGTERM does as Ctrl-C. A step of the unwinding that takes longer
+    than `_PATIENCE` is interrupted, too: Ctrl-C reaches Playwright's driver as well, and who asks a driver that is gone
+    for the browser's end may wait forever.
     """
     working = True
+    done, overdue = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_PATIENCE):
+            overdue.set()
+            # A signal of the system's ends the waiting of a system call, and Windows would end the process by it.
+            (signal.raise_signal if os.name == "nt" else partial(os.kill, os.getpid()))(signal.SIGINT)
 
     def interrupt(_number: int, _frame: object) -> None:
         nonlocal working
         if working:
             working = False
-            raise KeyboardInterrupt
+            threading.Thread(target=watch, daemon=True).start()
+        elif not overdue.is_set():
+            return
+        overdue.clear()
+        raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -202,6 +219,7 @@ def _clean_up_in_peace() -> Iterator[ExitStack]:
             yield stack
             working = False
     finally:
+        done.set()
         for number, handler in before.items():
             signal.signal(number, handler)
 
