@@ -17,7 +17,7 @@ import copy
 import re
 from collections.abc import Iterable, Iterator
 
-from openapi.document import METHODS, Node
+from openapi.document import METHODS, Node, operations
 from openapi.errors import SpecError
 from openapi.pointers import followed, place_of
 from openapi.spelling import respelled
@@ -38,6 +38,8 @@ _ORDER = {
     "scheme": ("type", "in", "name", "scheme", "bearerFormat", "description"),
 }
 _SCHEMAS = "#/components/schemas/"
+# The one of OpenAPI 3.1, and that on which it is built.
+_DIALECTS = ("https://spec.openapis.org/oas/3.1/dialect/base", "https://json-schema.org/draft/2020-12/schema")
 _LOCATIONS = ("path", "query", "header", "cookie")
 
 
@@ -58,6 +60,9 @@ class _Layout:
         document = self._document
         rest = {key: item for key, item in document.items() if key not in ("openapi", "info", "servers", "security")}
         paths: Node = {}
+        dialect = document.get("jsonSchemaDialect", _DIALECTS[0])
+        if dialect not in _DIALECTS:
+            raise SpecError(f"schemas of the dialect {dialect!r} are not known here", "/jsonSchemaDialect")
         for path, value, at in members(document.get("paths", {}), "/paths"):
             item, place = followed(self._document, value, at)
             for method in METHODS:
@@ -88,9 +93,16 @@ class _Layout:
         parameters: dict[tuple[str, str], Node] = {}
         for holder, holder_at in ((item, place), (own, at)):
             listed = place_of(holder_at, "parameters")
+            here: dict[tuple[str, str], Node] = {}
             for index, value in enumerate(sequence(holder.get("parameters", []), listed)):
                 parameter = self._parameter(value, place_of(listed, index))
-                parameters[str(parameter.get("in")), str(parameter.get("name"))] = parameter
+                location, name = str(parameter.get("in")), str(parameter.get("name"))
+                # The names of headers are the same in either case (RFC 9110 §5.1).
+                key = (location, name.lower() if location == "header" else name)
+                if key in here:
+                    raise SpecError(f"the {location} parameter {name!r} stands here twice", place_of(listed, index))
+                here[key] = parameter
+            parameters |= here
         result.pop("parameters", None)
         if parameters:
             result["parameters"] = _in_order(parameters.values(), path)
@@ -99,6 +111,7 @@ class _Layout:
         result["responses"] = {
             status: self._with_content(response, response_at, "response")
             for status, response, response_at in members(own.get("responses", {}), place_of(at, "responses"))
+            if not status.startswith("x-")
         }
         result["security"] = own.get("security", self._document.get("security", []))
         result["servers"] = own.get("servers", item.get("servers", self._document.get("servers", [])))
@@ -155,13 +168,13 @@ class _Layout:
                 raise SpecError(f"{reference!r} names no schema below {_SCHEMAS}: the document may be cut short", place)
             reached.add(name)
             waiting += _references(schemas[name], place_of("/components/schemas", name))
-        used = {
-            name
-            for item in paths.values()
-            for operation in item.values()
-            for requirement in operation["security"]
-            for name in requirement
-        }
+        used: set[str] = set()
+        for method, path, operation, place in operations({"paths": paths}):
+            for requirement in operation["security"]:
+                used |= requirement.keys()
+            if unknown := sorted(used - schemes.keys()):
+                at = place_of(place, "security")
+                raise SpecError(f"{method.upper()} {path} asks for {unknown[0]!r}, which is no security scheme", at)
         parts = {
             "schemas": {name: schema for name, schema in schemas.items() if name in reached},
             "securitySchemes": {
@@ -173,19 +186,24 @@ class _Layout:
         return {key: part for key, part in parts.items() if part}
 
 
-def _references(value: object, place: str = "/paths") -> Iterator[tuple[str, str]]:
-    """Yield each reference to a schema below ``value``, those of discriminators included, and its place."""
+def _references(value: object, place: str = "/paths", *, named: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield each reference to a schema below ``value``, those of discriminators included, and its place.
+
+    named: whether its members are called as their authors like, also like a keyword.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
             at = place_of(place, key)
-            if key == "$ref" and isinstance(item, str):
-                yield item, at
-            elif key == "mapping" and isinstance(item, dict) and "propertyName" in value:
-                for target in item.values():
-                    if isinstance(target, str):
-                        yield target if "/" in target else _SCHEMAS + target, at
-            elif key not in ("example", "examples", "default", "enum", "const") or place.endswith("/properties"):
+            if named:
                 yield from _references(item, at)
+            elif key == "$ref" and isinstance(item, str):
+                yield item, at
+            elif key == "discriminator" and isinstance(item, dict):
+                for target in mapping(item.get("mapping", {}), place_of(at, "mapping")).values():
+                    if isinstance(target, str):
+                        yield target if "/" in target else _SCHEMAS + target, place_of(at, "mapping")
+            elif key not in ("example", "examples", "default", "enum", "const"):
+                yield from _references(item, at, named=key in ("properties", "patternProperties", "dependentSchemas"))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _references(item, place_of(place, index))

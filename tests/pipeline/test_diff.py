@@ -120,6 +120,10 @@ CHANGES = {
     "exclusiveMinimum, of 3.0": ({**B, "minimum": 1, "exclusiveMinimum": True}, {**B, "exclusiveMinimum": 1}, NOTHING),
     "exclusiveMaximum, of 3.0": ({**B, "maximum": 1, "exclusiveMaximum": False}, {**B, "maximum": 1}, NOTHING),
     "multipleOf, comes": (B, {**B, "multipleOf": 2}, NARROWER),
+    "multipleOf, a multiple of it": ({**B, "multipleOf": 2}, {**B, "multipleOf": 4}, NARROWER),
+    "multipleOf, a part of it": ({**B, "multipleOf": 4}, {**B, "multipleOf": 2}, WIDER),
+    "multipleOf, another": ({**B, "multipleOf": 2}, {**B, "multipleOf": 3}, EITHER),
+    "multipleOf, of tenths": ({"multipleOf": 0.1}, {"multipleOf": 0.3}, NARROWER),
     "minItems, up": ({"minItems": 1}, {"minItems": 2}, NARROWER),
     "maxItems, up": ({"maxItems": 1}, {"maxItems": 2}, WIDER),
     "uniqueItems, comes": ({"type": "array"}, {"type": "array", "uniqueItems": True}, NARROWER),
@@ -171,6 +175,23 @@ CHANGES = {
     "allOf, of one": (thing(), {"allOf": [thing()]}, NOTHING),
     "allOf, one more": ({"allOf": [thing(), {}]}, {"allOf": [thing(), {}, {"required": ["a"]}]}, NARROWER),
     "allOf, one less": ({"allOf": [thing(), {"required": ["a"]}]}, {"allOf": [thing()]}, WIDER),
+    "allOf, of the same properties": (
+        thing(properties={"a": A, "b": B}, required=["b"]),
+        {"allOf": [thing(), {"properties": {"b": B}, "required": ["b"]}], "title": "t"},
+        WORDS,
+    ),
+    "allOf, of properties beside properties": (
+        thing(properties={"a": A, "b": B}),
+        thing(allOf=[{"properties": {"b": B}}]),
+        NOTHING,
+    ),
+    "allOf, of properties that contradict each other": (
+        thing(),
+        {"allOf": [thing(), {"properties": {"a": B}}]},
+        NARROWER,
+    ),
+    "anyOf, of types": ({"type": ["string", "integer"]}, {"anyOf": [A, B]}, NOTHING),
+    "oneOf, of types": ({"type": ["string", "integer"]}, {"oneOf": [{**A, "x-a": 1}, B]}, NOTHING),
     "discriminator, another": (
         {"oneOf": [A, B], "discriminator": {"propertyName": "a"}},
         {"oneOf": [A, B], "discriminator": {"propertyName": "b"}},
@@ -181,6 +202,8 @@ CHANGES = {
     "a keyword that is not known": (A, {**A, "if": {"minLength": 1}}, EITHER),
     "an extension": (A, {**A, "x-a": 1}, WORDS),
     "title": (A, {**A, "title": "t"}, WORDS),
+    "xml": (A, {**A, "xml": {"name": "a"}}, WORDS),
+    "$defs that nothing refers to, and $id": (A, {**A, "$defs": {"B": B}, "$id": "https://docs.example/a"}, WORDS),
     "description": ({**A, "description": "a"}, {**A, "description": "b"}, WORDS),
     "example": (A, {**A, "example": "a"}, WORDS),
     "example, of 3.0": ({**A, "example": "a"}, {**A, "examples": ["a"]}, NOTHING),
@@ -312,6 +335,83 @@ def test_no_narrowing_of_a_request_and_no_widening_of_a_response_is_missed(pair:
 @given(SOME_SCHEMAS)
 def test_a_contract_does_not_differ_from_itself(schema: Any) -> None:
     assert both_ways(schema, copy.deepcopy(schema)) == (None, None)
+
+
+CLOSED = {"allOf": [thing(), {"properties": {"b": B}}], "additionalProperties": False}
+
+
+def test_what_is_closed_from_outside_is_not_joined() -> None:
+    assert both_ways(thing(properties={"a": A, "b": B}, additionalProperties=False), CLOSED)[0] is BREAKING
+
+
+def test_without_servers_it_is_the_one_that_the_document_is_from() -> None:
+    assert diff(document(), {**document(), "servers": [{"url": "/"}]}) == []
+
+
+def ladder(steps: int, combiner: str, last: Any) -> dict[str, Any]:
+    """Schemas each of which names the next one twice: written out, it is as long as two to the power of the steps."""
+    names = [f"S{number}" for number in range(steps)]
+    held = {
+        name: {
+            combiner: [
+                {"type": "object", "properties": {"a": {"$ref": f"{SCHEMAS}{after}"}}, "title": title} for title in "ab"
+            ]
+        }
+        for name, after in itertools.pairwise(names)
+    }
+    return {**held, names[-1]: last}
+
+
+@pytest.mark.parametrize("combiner", ["oneOf", "anyOf", "allOf"])
+@pytest.mark.parametrize(("last", "found"), [(A, None), (B, BREAKING), ({"$ref": f"{SCHEMAS}S0"}, BREAKING)])
+def test_each_pair_of_schemas_is_compared_once(combiner: str, last: Any, found: Impact | None) -> None:
+    first = {"$ref": f"{SCHEMAS}S0"}
+    old, new = (document(response=first, **ladder(30, combiner, end)) for end in (A, last))
+    assert worst(diff(old, new)) is found
+
+
+def animals(*, cat: str = "Cat", mapped: bool = True, **more: Any) -> dict[str, Any]:
+    """A response of one of two components, told apart by a property."""
+    pets = {"Dog": thing(properties={"kind": A, "bark": A}), cat: thing(properties={"kind": A, "purr": A, **more})}
+    mapping = {"mapping": {"cat": f"{SCHEMAS}{cat}", "dog": "Dog"}} if mapped else {}
+    schema = {"oneOf": [{"$ref": f"{SCHEMAS}{name}"} for name in pets]}
+    return document(response={**schema, "discriminator": {"propertyName": "kind", **mapping}}, **pets)
+
+
+def test_a_component_may_be_renamed_with_its_discriminator_s_mapping() -> None:
+    assert diff(animals(), animals(cat="Feline")) == []
+    (change,) = diff(animals(), animals(cat="Feline", claws=A))
+    assert (change.pointer, change.impact) == ("/components/schemas/Feline/properties/claws", COMPATIBLE)
+
+
+def test_without_a_mapping_the_component_s_name_is_what_is_sent() -> None:
+    assert {change.what for change in diff(animals(mapped=False), animals(cat="Feline", mapped=False))} == {
+        "discriminator, 'Cat'",
+        "discriminator, 'Feline'",
+    }
+
+
+def test_properties_may_be_called_like_the_parts_of_a_discriminator() -> None:
+    held = thing(properties={"mapping": thing(), "propertyName": A, "$ref": A, "discriminator": A})
+    assert both_ways(held, copy.deepcopy(held)) == NOTHING
+
+
+def test_what_another_component_does_differently_is_told_where_it_is_used() -> None:
+    schemas = {"Short": thing(), "Long": thing(properties={"a": B, "b": A})}
+    old, new = (document(response=thing(properties={"it": {"$ref": SCHEMAS + name}}), **schemas) for name in schemas)
+    new["paths"]["/b"] = old["paths"]["/b"] = copy.deepcopy(new["paths"]["/a"])
+    place = f"{RESPONSE}/properties/it"
+    assert [(change.pointer, change.inside, change.impact) for change in diff(old, new)] == [
+        (place, "/components/schemas/Long/properties/a/type", BREAKING),
+        (place, "/components/schemas/Long/properties/b", COMPATIBLE),
+    ]
+    assert f"{place} (in /components/schemas/Long/properties/b)\n" in str(diff(old, new)[1])
+    del old["paths"]["/b"]
+    written_out = document(response=thing(properties={"it": schemas["Long"]}), **schemas)
+    assert [change.pointer for change in diff(old, written_out)] == [
+        f"{place}/properties/a/type",
+        f"{place}/properties/b",
+    ]
 
 
 def test_a_recursive_schema_ends() -> None:

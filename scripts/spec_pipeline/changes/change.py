@@ -83,7 +83,8 @@ class Change:
     """One difference.
 
     ``pointer`` is a JSON pointer into the new document, or into the old one for what is gone; both documents in the
-    layout of `plain`. ``what`` says it in words. ``old`` and ``new`` are values or `ABSENT`.
+    one layout. ``what`` says it in words. ``old`` and ``new`` are values or `ABSENT`. ``inside`` is the place in a
+    component that did not change itself, but took another's place at ``pointer``.
     """
 
     pointer: str
@@ -92,6 +93,7 @@ class Change:
     impact: Impact
     what: str
     area: Area
+    inside: str = ""
 
     @property
     def hit(self) -> str:
@@ -99,7 +101,8 @@ class Change:
         return _HIT.get((self.area, self.impact), "docs: nothing but words")
 
     def __str__(self) -> str:
-        return f"{self.pointer}\n    {self.what}: {_text(self.old)} -> {_text(self.new)}\n    {self.hit}"
+        aside = f" (in {self.inside})" if self.inside else ""
+        return f"{self.pointer}{aside}\n    {self.what}: {_text(self.old)} -> {_text(self.new)}\n    {self.hit}"
 
 
 def worst(changes: list[Change]) -> Impact:

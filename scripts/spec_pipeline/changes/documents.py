@@ -7,7 +7,7 @@ program in Go, and `redocly diff` needs Node.js.
 
 Both documents are in the one layout of `openapi.layout`, so that the same contract in other words is no change.
 What form A cannot carry (tags, summary, description of an operation, and so on) is compared only where both have it.
-`diff_schema` says what is breaking in a schema. Outside of schemas:
+`schemas` says what is breaking in a schema. Outside of schemas:
 
 - an answer with a status below 400 that was not documented is breaking: the wrapper takes it for an unexpected one.
   Of errors it knows a class by the status, documented or not, so that they may come and go;
@@ -24,16 +24,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from openapi.document import operations, route
+from openapi.document import address, operations, route
 from openapi.pointers import place_of
 from spec_pipeline.changes.change import ABSENT, Area, Change, Impact
-from spec_pipeline.changes.schemas import Direction, SchemaDiff, equal
+from spec_pipeline.changes.keywords import equal
+from spec_pipeline.changes.schemas import Direction, SchemaDiff
 
 __all__ = ["diff"]
 
 Node: TypeAlias = "dict[str, Any]"
 
-_WORDING = frozenset({"description", "summary", "externalDocs", "tags", "operationId", "links"})
+_WORDING = frozenset({"description", "summary", "externalDocs", "tags", "operationId", "links", "bearerFormat"})
+# Their members are called as their authors like, also like a keyword.
+_NAMED = frozenset({"properties", "headers", "content", "examples", "responses", "callbacks", "scopes", "variables"})
 # In this order of the parameter's place: what `style` is when it is not said (OpenAPI 3.1.0, Parameter Object).
 _STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 # What OpenAPI says of a parameter by these names does not count.
@@ -61,10 +64,10 @@ class _Comparison:
         self._new = new
         self._schemas = SchemaDiff(old, new, self._report)
         # What two operations share is reported once, as what is worse of it.
-        self.found: dict[tuple[str, str], Change] = {}
+        self.found: dict[tuple[str, str, str], Change] = {}
 
     def _report(self, change: Change) -> None:
-        key = (change.pointer, change.what)
+        key = (change.pointer, change.what, change.inside)
         known = self.found.get(key)
         if known is None or change.impact > known.impact:
             self.found[key] = change
@@ -73,10 +76,16 @@ class _Comparison:
         self._report(Change(place, old, new, impact, what, area))
 
     def _words(self, old: Node, new: Node, place: str, *, only_both: bool = False) -> None:
-        for key in sorted(key for key in {*old, *new} if key in _WORDING or key.startswith("x-")):
+        for key in sorted(filter(_is_word, {*old, *new})):
             one, other = old.get(key, ABSENT), new.get(key, ABSENT)
             if not equal(one, other) and not (only_both and ABSENT in (one, other)):
                 self._say(place_of(place, key), one, other, Impact.WORDING, key, area=Area.OPERATION)
+
+    def _whole(self, place: str, old: Any, new: Any, what: str, *, area: Area) -> None:
+        """Compare what is one thing to its users: any change breaks it, but one of words."""
+        if not equal(old, new):
+            worded = equal(_without_words(old), _without_words(new))
+            self._say(place, old, new, Impact.WORDING if worded else Impact.BREAKING, what, area=area)
 
     # The document ---------------------------------------------------------------------------------------------------
 
@@ -115,10 +124,8 @@ class _Comparison:
         if was != now:
             place = place_of(new.place, "deprecated")
             self._say(place, was, now, Impact.COMPATIBLE, "deprecated", area=Area.OPERATION)
-        if not equal(old.value.get("callbacks"), new.value.get("callbacks")):
-            place = place_of(new.place, "callbacks")
-            one, other = old.value.get("callbacks", ABSENT), new.value.get("callbacks", ABSENT)
-            self._say(place, one, other, Impact.BREAKING, "callbacks", area=Area.OPERATION)
+        one, other = old.value.get("callbacks", ABSENT), new.value.get("callbacks", ABSENT)
+        self._whole(place_of(new.place, "callbacks"), one, other, "callbacks", area=Area.OPERATION)
         self._parameters(old, new)
         self._request_body(old, new)
         self._responses(old, new)
@@ -146,10 +153,8 @@ class _Comparison:
             if not same:
                 continue
             self._words(same[2], value, place)
-            if not equal(same[2].get("variables", {}), value.get("variables", {})):
-                at = place_of(place, "variables")
-                was, now = same[2].get("variables", ABSENT), value.get("variables", ABSENT)
-                self._say(at, was, now, Impact.BREAKING, "variables of the server's address", area=Area.SERVER)
+            was, now = same[2].get("variables", {}), value.get("variables", {})
+            self._whole(place_of(place, "variables"), was, now, "variables of the server's address", area=Area.SERVER)
 
     def _security(self, old: _Operation, new: _Operation) -> None:
         before, after = _alternatives(old, self._old), _alternatives(new, self._new)
@@ -176,10 +181,12 @@ class _Comparison:
         for one, other in zip(old, new, strict=True):
             for key in dict.fromkeys((*one.definition, *other.definition)):
                 was, now = one.definition.get(key, ABSENT), other.definition.get(key, ABSENT)
-                if not equal(was, now):
-                    at = place_of(other.place, key)
-                    impact = Impact.WORDING if key in _WORDING or key.startswith("x-") else Impact.BREAKING
-                    self._say(at, was, now, impact, f"security scheme, {key}", area=Area.SECURITY)
+                if not _same_on_the_wire(key, one.definition, other.definition):
+                    at, what = place_of(other.place, key), f"security scheme, {key}"
+                    if _is_word(key):
+                        self._say(at, was, now, Impact.WORDING, what, area=Area.SECURITY)
+                    else:
+                        self._whole(at, was, now, what, area=Area.SECURITY)
             if sorted(one.scopes) != sorted(other.scopes):
                 more = not set(other.scopes) <= set(one.scopes)
                 at = place_of(place, "security")
@@ -285,9 +292,11 @@ class _Comparison:
             at = place_of(place_of(place, "encoding"), name)
             for key in dict.fromkeys((*one, *other)):
                 was, now = one.get(key, ABSENT), other.get(key, ABSENT)
-                if not equal(was, now):
-                    words = f"encoding of {name!r}, {key}"
-                    self._say(place_of(at, key), was, now, Impact.BREAKING, words, area=direction.value)
+                words = f"encoding of {name!r}, {key}"
+                if _is_word(key) and not equal(was, now):
+                    self._say(place_of(at, key), was, now, Impact.WORDING, words, area=direction.value)
+                elif not _is_word(key):
+                    self._whole(place_of(at, key), was, now, words, area=direction.value)
 
     # What comes back ------------------------------------------------------------------------------------------------
 
@@ -360,8 +369,11 @@ def _signature(operation: _Operation) -> str:
 def _servers(operation: _Operation, document: Node) -> list[tuple[str, str, Node]]:
     own = "servers" in operation.value
     place = place_of(operation.place, "servers") if own else "/servers"
+    # What it is without any (OpenAPI 3.1.0, OpenAPI Object).
     servers = operation.value["servers"] if own else document["servers"]
-    return [(server["url"].rstrip("/"), place_of(place, index), server) for index, server in enumerate(servers)]
+    if not servers:
+        return [("", place, {})]
+    return [(address(server["url"]), place_of(place, index), server) for index, server in enumerate(servers)]
 
 
 def _alternatives(operation: _Operation, document: Node) -> list[_Alternative]:
@@ -375,8 +387,37 @@ def _alternatives(operation: _Operation, document: Node) -> list[_Alternative]:
     ]
 
 
+def _is_word(key: str) -> bool:
+    return key in _WORDING or key.startswith("x-")
+
+
+def _without_words(value: Any, *, named: bool = False) -> Any:
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if named or not (_is_word(key) or key.startswith("example"))}
+        # The names of scopes count, and what is said about them does not.
+        return {
+            key: sorted(item)
+            if key == "scopes" and isinstance(item, dict)
+            else _without_words(item, named=key in _NAMED and not named)
+            for key, item in kept.items()
+        }
+    return list(map(_without_words, value)) if isinstance(value, list) else value
+
+
+def _same_on_the_wire(key: str, one: Node, other: Node) -> bool:
+    was, now = one.get(key, ABSENT), other.get(key, ABSENT)
+    # Names of headers (RFC 9110 §5.1) and of authentication schemes (§11.1) are the same in either case.
+    header = key == "name" and one.get("in") == other.get("in") == "header"
+    if isinstance(was, str) and isinstance(now, str) and (header or key == "scheme"):
+        return was.lower() == now.lower()
+    return equal(was, now)
+
+
 def _meaning(scheme: _Scheme) -> str:
-    meant = {key: item for key, item in scheme.definition.items() if key not in _WORDING}
+    meant = _without_words(scheme.definition)
+    for key in ("name", "scheme"):
+        if isinstance(meant.get(key), str) and (key == "scheme" or meant.get("in") == "header"):
+            meant[key] = meant[key].lower()
     return json.dumps([meant, sorted(scheme.scopes)], sort_keys=True)
 
 

@@ -16,16 +16,29 @@ Why own code: `diff` says.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, TypeAlias
+from fractions import Fraction
+from typing import Any
 
+from openapi.document import Node
 from openapi.pointers import place_of
 from spec_pipeline.changes.change import ABSENT, Area, Change, Impact, Shift
+from spec_pipeline.changes.keywords import (
+    COMBINERS,
+    DEFAULTS,
+    Keywords,
+    Located,
+    Reader,
+    children,
+    equal,
+    items,
+    means_nothing,
+)
+from spec_pipeline.changes.meaning import Meaning
 
-__all__ = ["DEFAULTS", "Direction", "SchemaDiff", "equal"]
+__all__ = ["Direction", "SchemaDiff"]
 
 
 class Direction(Enum):
@@ -33,86 +46,63 @@ class Direction(Enum):
     RESPONSE = Area.RESPONSE
 
 
-@dataclass(frozen=True)
-class Located:
-    """A value and where it stands. A schema's keywords may stand in several places, once references are followed.
-
-    ``part`` tells what stands beside a reference from the whole schema, which has the same pointer.
-    """
-
-    value: Any
-    pointer: str
-    part: bool = False
-
-    @property
-    def identity(self) -> tuple[str, bool]:
-        return self.pointer, self.part
-
-
-Keywords: TypeAlias = "dict[str, Located]"
-
-_WORDING = frozenset({"title", "description", "examples", "externalDocs", "$comment"})
-_COMBINERS = ("allOf", "anyOf", "oneOf")
 _LOWER = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"})
 _UPPER = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 # Keywords that hold for a value or not: to have one is narrower than to have none.
 _ASSERTIONS = frozenset({"format", "pattern", "multipleOf", "not", "items"})
 _BYTES = ("binary", "byte")
-# What a keyword says when it is not there.
-DEFAULTS: dict[str, Any] = {
-    "additionalProperties": True,
-    "deprecated": False,
-    "minItems": 0,
-    "minLength": 0,
-    "minProperties": 0,
-    "readOnly": False,
-    "required": [],
-    "uniqueItems": False,
-    "writeOnly": False,
-}
-
-
-def equal(one: Any, other: Any) -> bool:
-    """Tell whether two values are equal as JSON Schema sees it: 1 is 1.0, and true is not 1."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(equal(item, other[key]) for key, item in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 @dataclass
 class SchemaDiff:
     """Compares schemas of two documents, and reports what it finds with ``report``."""
 
-    old_document: dict[str, Any]
-    new_document: dict[str, Any]
+    old_document: Node
+    new_document: Node
     report: Callable[[Change], None]
-    _compared: set[tuple[object, object, Direction]] = field(default_factory=set)
+    _compared: set[tuple[object, ...]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.old, self.new = Reader(self.old_document), Reader(self.new_document)
+        self.meaning = Meaning(self.old, self.new)
 
     def compare(self, old: Any, new: Any, *, old_at: str, new_at: str, direction: Direction) -> None:
         """Compare the schemas ``old`` and ``new``, which stand at these places."""
         _Comparison(self, direction).schemas(Located(old, old_at), Located(new, new_at))
 
-    def seen(self, old: Located, new: Located, direction: Direction) -> bool:
-        """Tell whether this pair was compared before, which ends a recursive schema; it counts as such from now on."""
-        key = (old.identity, new.identity, direction)
-        known = key in self._compared
-        self._compared.add(key)
+    def seen(self, *compared: object) -> bool:
+        """Tell whether this was compared before, which ends a recursive schema; it counts as such from now on."""
+        known = compared in self._compared
+        self._compared.add(compared)
         return known
+
+    def swapped(self, old: Located, new: Located) -> bool:
+        """Tell whether ``new`` refers to another component than ``old``, and not to one that was renamed."""
+        one, other = old.component, new.component
+        return other is not None and one != other and (self.old.has(other) or one is None or self.new.has(one))
 
 
 @dataclass(frozen=True)
 class _Comparison:
+    """``at`` is the place of use where one component took another's place: what differs is told there."""
+
     run: SchemaDiff
     direction: Direction
+    at: str | None = None
 
     def schemas(self, old: Located, new: Located) -> None:
-        if self.run.seen(old, new, self.direction):
-            return
-        before = _keywords(old, self.run.old_document)
-        after = _keywords(new, self.run.new_document)
+        at = self._place_of_use(old, new)
+        if not self.run.seen(old.identity, new.identity, self.direction, at):
+            replace(self, at=at)._schemas(old, new)
+
+    def _place_of_use(self, old: Located, new: Located) -> str | None:
+        if old.component is not None and old.component == new.component:
+            return None
+        return new.pointer if self.at is None and self.run.swapped(old, new) else self.at
+
+    def _schemas(self, old: Located, new: Located) -> None:
+        before, after = self.run.old.keywords(old), self.run.new.keywords(new)
         if self._lone_and_combined(before, after, old, new):
             return
         self._properties(before, after, new.pointer)
@@ -131,7 +121,7 @@ class _Comparison:
             self.schemas(old, new)
         elif key == "additionalProperties":
             self._additional_properties(old, new, place)
-        elif key in _COMBINERS and old and new:
+        elif key in COMBINERS and old and new:
             self._lists(key, old, new)
         elif key == "required":
             pass  # With the properties.
@@ -139,13 +129,15 @@ class _Comparison:
             self._types(one, other, place)
         elif key == "enum":
             self._values(one, other, place)
-        elif key == "not" and self._same_meaning(old, new):
+        elif key == "not" and old and new and self.run.meaning.same(old, new):
             pass
+        elif key == "discriminator":
+            self._discriminator(old, new, place)
         elif not equal(one, other):
             self._different(key, one, other, place)
 
     def _different(self, key: str, old: Any, new: Any, place: str) -> None:
-        if key in _WORDING or key.startswith("x-"):
+        if means_nothing(key):
             self._say(place, old, new, Impact.WORDING, key)
         elif key == "deprecated":
             self._say(place, old, new, Impact.COMPATIBLE, key)
@@ -177,7 +169,7 @@ class _Comparison:
     # Properties -----------------------------------------------------------------------------------------------------
 
     def _properties(self, before: Keywords, after: Keywords, place: str) -> None:
-        old, new = _children(before.get("properties")), _children(after.get("properties"))
+        old, new = children(before.get("properties")), children(after.get("properties"))
         was_required, is_required = _names(before), _names(after)
         request = self.direction is Direction.REQUEST
         for name in dict.fromkeys((*old, *new, *was_required, *is_required)):
@@ -226,8 +218,8 @@ class _Comparison:
         return True
 
     def _lists(self, key: str, old: Located, new: Located) -> None:
-        gone, added = _items(old), _items(new)
-        for same in (self._same_meaning, _same_name):
+        gone, added = items(old), items(new)
+        for same in (self.run.meaning.same, _same_component):
             for one in list(gone):
                 match = next((other for other in added if same(one, other)), None)
                 if match:
@@ -243,10 +235,19 @@ class _Comparison:
             shift = Shift.NARROWER if key == "allOf" else Shift.WIDER
             self._shifted(other.pointer, ABSENT, other.value, shift, f"a new part of {key}")
 
-    def _same_meaning(self, old: Located | None, new: Located | None) -> bool:
-        if old is None or new is None:
-            return False
-        return _meaning(old, self.run.old_document) == _meaning(new, self.run.new_document)
+    def _discriminator(self, old: Located | None, new: Located | None, place: str) -> None:
+        one, other = (held.value if held else {} for held in (old, new))
+        if one.get("propertyName") != other.get("propertyName"):
+            self._different("discriminator", old.value if old else ABSENT, new.value if new else ABSENT, place)
+            return
+        before, after = one.get("mapping", {}), other.get("mapping", {})
+        for name in dict.fromkeys((*before, *after)):
+            if name in before and name in after:
+                self.schemas(self.run.old.mapped(before[name]), self.run.new.mapped(after[name]))
+                continue
+            shift = Shift.WIDER if name in after else Shift.NARROWER
+            what = f"discriminator, {name!r}"
+            self._shifted(place, before.get(name, ABSENT), after.get(name, ABSENT), shift, what)
 
     # Reporting ------------------------------------------------------------------------------------------------------
 
@@ -261,20 +262,24 @@ class _Comparison:
         self._say(place, old, new, impact, what)
 
     def _say(self, place: str, old: Any, new: Any, impact: Impact, what: str) -> None:
-        self.run.report(Change(place, old, new, impact, what, self.direction.value))
+        area = self.direction.value
+        if self.at is None or place.startswith(self.at):
+            self.run.report(Change(place, old, new, impact, what, area))
+        else:
+            self.run.report(Change(self.at, old, new, impact, what, area, inside=place))
 
 
 def _shift(key: str, old: Any, new: Any) -> Shift:
     if key == "format" and (old in _BYTES or new in _BYTES):
         return Shift.OTHER
+    if ABSENT in (old, new) and key in (*_LOWER, *_UPPER, *_ASSERTIONS, *COMBINERS):
+        return Shift.NARROWER if old is ABSENT else Shift.WIDER
     if key in _LOWER or key in _UPPER:
-        if old is ABSENT or new is ABSENT:
-            return Shift.NARROWER if old is ABSENT else Shift.WIDER
         return Shift.NARROWER if (new > old) == (key in _LOWER) else Shift.WIDER
+    if key == "multipleOf":
+        return Shift.NARROWER if _divides(old, new) else Shift.WIDER if _divides(new, old) else Shift.OTHER
     if key == "uniqueItems":
         return Shift.NARROWER if new else Shift.WIDER
-    if key in _ASSERTIONS or key in _COMBINERS:
-        return Shift.NARROWER if old is ABSENT else Shift.WIDER if new is ABSENT else Shift.OTHER
     return Shift.OTHER
 
 
@@ -290,112 +295,15 @@ def _types(value: Any) -> frozenset[str]:
     return types | {"integer"} if "number" in types else types
 
 
-# Reading a schema -----------------------------------------------------------------------------------------------------
-
-
-def _keywords(schema: Located, document: dict[str, Any], around: tuple[object, ...] = ()) -> Keywords:
-    """Return the keywords of a schema with references followed, each with the place where it stands.
-
-    What says the same with more words is written with fewer: ``const`` and ``example``, an ``allOf``, ``anyOf`` or
-    ``oneOf`` of one, and a union of a schema with null.
-    """
-    value, pointer = schema.value, schema.pointer
-    if not isinstance(value, dict):
-        return {} if value is True else {"not": Located({}, pointer)}
-    if schema.identity in around:
-        return {}
-    around = (*around, schema.identity)
-    here = {key: Located(_meant_value(key, item), place_of(pointer, key)) for key, item in value.items()}
-    target = _target(value, document)
-    if target is not None:
-        del here["$ref"]
-        return _merged(_keywords(target, document, around), here, target, pointer)
-    for key in _COMBINERS:
-        parts = _items(here[key]) if key in here else []
-        rest = [part for part in parts if part.value != {"type": "null"}]
-        if len(rest) != 1 or (len(parts) > 1 and key == "allOf"):
-            continue
-        inner = _keywords(rest[0], document, around)
-        if len(parts) > 1:
-            if not _can_take_null(inner):
-                continue
-            inner = _with_null(inner)
-        # Where there is nothing to choose from, nothing tells the alternatives apart.
-        outer = {name: item for name, item in here.items() if name not in (key, "discriminator")}
-        here = _merged(inner, outer, rest[0], pointer)
-    for key, plural in (("const", "enum"), ("example", "examples")):
-        if key in here:
-            single = here.pop(key)
-            here.setdefault(plural, Located([single.value], single.pointer))
-    return here
-
-
-def _meant_value(key: str, value: Any) -> Any:
-    if key == "additionalProperties" and value == {}:
-        return True
-    if key == "discriminator" and isinstance(value, dict) and isinstance(value.get("mapping"), dict):
-        # A bare name is as good as a reference there.
-        names = {name: str(target).rpartition("/")[2] for name, target in value["mapping"].items()}
-        return {**value, "mapping": names}
-    return value
-
-
-def _merged(inner: Keywords, outer: Keywords, whole: Located, pointer: str) -> Keywords:
-    """Return both sets of keywords as one. What is said about a schema from outside replaces what it says itself."""
-    clash = [key for key in outer if key in inner and key not in _WORDING | {"default", "deprecated"}]
-    if not clash:
-        return {**inner, **outer}
-    # Both hold: nothing can replace anything, so they stay two parts.
-    rest = {key: item.value for key, item in outer.items()}
-    return {"allOf": Located([whole, Located(rest, pointer, part=True)], pointer)}
-
-
-def _target(value: dict[str, Any], document: dict[str, Any]) -> Located | None:
-    """Return the schema that ``value`` refers to, at the end of a chain; None if it is no reference."""
-    target, seen = None, set()
-    while isinstance(value, dict) and "$ref" in value and value["$ref"] not in seen:
-        seen.add(value["$ref"])
-        name = str(value["$ref"]).rpartition("/")[2].replace("~1", "/").replace("~0", "~")
-        target = Located(document["components"]["schemas"][name], place_of("/components/schemas", name))
-        if not isinstance(target.value, dict) or len(target.value) > 1:
-            break
-        value = target.value
-    return target
-
-
-def _can_take_null(keywords: Keywords) -> bool:
-    return "type" in keywords and not any(key in keywords for key in (*_COMBINERS, "not"))
-
-
-def _with_null(keywords: Keywords) -> Keywords:
-    kinds = keywords["type"].value
-    result = {
-        **keywords,
-        "type": Located([*([kinds] if isinstance(kinds, str) else kinds), "null"], keywords["type"].pointer),
-    }
-    if "enum" in keywords and None not in keywords["enum"].value:
-        result["enum"] = Located([*keywords["enum"].value, None], keywords["enum"].pointer)
-    return result
+def _divides(divisor: float, number: float) -> bool:
+    # Exact, as authors write them: 0.1 divides 0.3.
+    return Fraction(str(number)) % Fraction(str(divisor)) == 0
 
 
 def _only_combiner(keywords: Keywords) -> str:
     """Return the keyword that combines schemas if the schema is nothing but that, and an empty string otherwise."""
-    beside = _WORDING | {"discriminator"}
-    meant = [key for key in keywords if key not in beside and not key.startswith("x-")]
-    return meant[0] if len(meant) == 1 and meant[0] in _COMBINERS else ""
-
-
-def _children(properties: Located | None) -> dict[str, Located]:
-    if properties is None:
-        return {}
-    return {name: Located(item, place_of(properties.pointer, name)) for name, item in properties.value.items()}
-
-
-def _items(parts: Located) -> list[Located]:
-    return [
-        part if isinstance(part, Located) else Located(part, place_of(parts.pointer, index))
-        for index, part in enumerate(parts.value)
-    ]
+    meant = [key for key in keywords if key != "discriminator" and not means_nothing(key)]
+    return meant[0] if len(meant) == 1 and meant[0] in COMBINERS else ""
 
 
 def _names(keywords: Keywords) -> frozenset[str]:
@@ -403,43 +311,5 @@ def _names(keywords: Keywords) -> frozenset[str]:
     return frozenset(required.value) if required else frozenset()
 
 
-def _same_name(old: Located, new: Located) -> bool:
-    one, other = (item.value.get("$ref") if isinstance(item.value, dict) else None for item in (old, new))
-    return one is not None and one == other
-
-
-def _meaning(schema: Located, document: dict[str, Any]) -> str:
-    """Return a text that is the same for schemas that mean the same, however they are worded and ordered."""
-    return _as_text(_meant(schema, document, ()))
-
-
-def _as_text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
-def _meant(schema: Located, document: dict[str, Any], around: tuple[object, ...]) -> Any:
-    if schema.identity in around:
-        return {"the same as above": len(around) - around.index(schema.identity)}
-    around = (*around, schema.identity)
-    keywords = _keywords(schema, document)
-    return {key: item for key, item in _meant_keywords(keywords, document, around) if item != DEFAULTS.get(key)}
-
-
-def _meant_keywords(
-    keywords: Keywords, document: dict[str, Any], around: tuple[object, ...]
-) -> Iterator[tuple[str, Any]]:
-    for key, item in keywords.items():
-        if key in _WORDING or key.startswith("x-"):
-            continue
-        if key == "properties":
-            yield key, {name: _meant(part, document, around) for name, part in _children(item).items()}
-        elif key in _COMBINERS:
-            yield key, sorted((_meant(part, document, around) for part in _items(item)), key=_as_text)
-        elif key in ("items", "not") or (key == "additionalProperties" and isinstance(item.value, dict)):
-            yield key, _meant(item, document, around)
-        elif key == "type":
-            yield key, sorted(_types(item.value))
-        elif key in ("enum", "required"):
-            yield key, sorted(item.value, key=_as_text)
-        else:
-            yield key, item.value
+def _same_component(old: Located, new: Located) -> bool:
+    return old.component is not None and old.component == new.component

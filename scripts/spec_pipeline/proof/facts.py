@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from openapi.document import operations, route
-from openapi.errors import SpecError
-from openapi.pointers import find, place_of
-from spec_pipeline.changes.schemas import DEFAULTS
+from openapi.document import Node, address, operations, route
+from openapi.pointers import place_of
+from spec_pipeline.changes.keywords import DEFAULTS, Keywords, Located, Reader, children, means_nothing
 
 __all__ = ["UNDOCUMENTED", "Finding", "WrapperFacts", "findings"]
-
-Node: TypeAlias = "dict[str, Any]"
 
 UNDOCUMENTED = {
     401: "the page demands a key, and the pages of its sister operations document the answer to a wrong one",
@@ -82,8 +79,30 @@ _HARMLESS = frozenset({"type", "format", "description", "title", "example", "exa
 _NOT_TYPED = ["array", "boolean", "integer", "null", "number", "object", "string"]
 
 
+@dataclass(frozen=True)
+class _Schema:
+    """A schema as it is read, with references followed, and the place where it stands."""
+
+    keywords: Keywords
+    place: str
+
+    def get(self, key: str) -> Any:
+        return self.keywords[key].value if key in self.keywords else None
+
+    def at(self, key: str) -> str:
+        return self.keywords[key].pointer if key in self.keywords else self.place
+
+    @property
+    def properties(self) -> dict[str, Located]:
+        return children(self.keywords.get("properties"))
+
+    @property
+    def in_properties(self) -> str:
+        return self.at("properties") if "properties" in self.keywords else place_of(self.place, "properties")
+
+
 def findings(contract: Node, wrapper: WrapperFacts) -> list[Finding]:
-    """Return every fact on which they differ."""
+    """Return every fact on which they differ; the contract is in the one layout."""
     wanted = route(wrapper.method.lower(), wrapper.path)
     found = [item for item in operations(contract) if route(item[0], item[1]) == wanted]
     if not found:
@@ -98,8 +117,8 @@ def findings(contract: Node, wrapper: WrapperFacts) -> list[Finding]:
                 f"if the operation has moved, follow it in spec/operations.toml, spec/overlay.yaml and {_CONTRACT}",
             )
         ]
-    _, path, operation, place = found[0]
-    judge = _Judge(contract, wrapper, path, operation, place)
+    _, _, operation, place = found[0]
+    judge = _Judge(contract, Reader(contract), wrapper, operation, place)
     return [
         *judge.server(),
         *judge.deprecation(),
@@ -114,21 +133,17 @@ def findings(contract: Node, wrapper: WrapperFacts) -> list[Finding]:
 @dataclass(frozen=True)
 class _Judge:
     contract: Node
+    reader: Reader
     wrapper: WrapperFacts
-    path: str
     operation: Node
     place: str
 
     def server(self) -> Iterator[Finding]:
-        servers, place = self.contract.get("servers", []), "/servers"
-        for holder, at in (
-            (self.contract["paths"][self.path], place_of("/paths", self.path)),
-            (self.operation, self.place),
-        ):
-            if "servers" in holder:
-                servers, place = holder["servers"], place_of(at, "servers")
+        own = "servers" in self.operation
+        place = place_of(self.place, "servers") if own else "/servers"
+        servers = self.operation["servers"] if own else self.contract["servers"]
         url = servers[0]["url"] if servers else None
-        if url is None or url.rstrip("/") != self.wrapper.base_url:
+        if url is None or address(url) != self.wrapper.base_url:
             pointer = f"{place}/0/url" if servers else place
             do = f"Set DEFAULT_BASE_URL in {_SETTINGS} to the published server, {_SAY_SO}"
             yield Finding("server", pointer, self.wrapper.base_url, url, do)
@@ -140,30 +155,27 @@ class _Judge:
             yield Finding("deprecated", f"{self.place}/deprecated", self.wrapper.deprecated, deprecated, do)
 
     def parameters(self) -> Iterator[Finding]:
-        item = self.contract["paths"][self.path]
-        listed: dict[tuple[str, str], tuple[Node, str]] = {}
-        for holder, at in ((item, place_of("/paths", self.path)), (self.operation, self.place)):
-            for index, value in enumerate(holder.get("parameters", [])):
-                parameter, parameter_at = self._follow(value, f"{at}/parameters/{index}")
-                listed[parameter["in"], parameter["name"]] = parameter, parameter_at
-        of_path = [item for (location, _), item in listed.items() if location == "path"]
+        listed = [
+            (parameter, f"{self.place}/parameters/{index}")
+            for index, parameter in enumerate(self.operation.get("parameters", []))
+        ]
+        of_path = [item for item in listed if item[0]["in"] == "path"]
         if len(of_path) != 1:
             do = f"upload() in {_CONTRACT} fills one path parameter, the session: fill the others as well"
             yield Finding("path parameters", f"{self.place}/parameters", 1, len(of_path), do)
         for parameter, at in of_path:
-            schema, schema_at = self._follow(parameter.get("schema", {}), f"{at}/schema")
+            schema = self._schema(parameter.get("schema", {}), f"{at}/schema")
             do = f"SessionId in {_CONTRACT} lets nothing but a UUID pass: let it follow, {_SAY_SO}"
-            yield from self._keyword("session id, type", schema, schema_at, {"type": "string"}, do)
-            yield from self._keyword("session id, format", schema, schema_at, {"format": self.wrapper.path_format}, do)
-        for (location, name), (parameter, at) in listed.items():
-            if location != "path" and parameter.get("required"):
+            yield from self._keyword("session id, type", schema, {"type": "string"}, do)
+            yield from self._keyword("session id, format", schema, {"format": self.wrapper.path_format}, do)
+        for parameter, at in listed:
+            if parameter["in"] != "path" and parameter.get("required"):
                 do = f"The wrapper does not send it: add it to upload() in {_CONTRACT} and to both clients"
-                yield Finding("required parameter", at, "not sent", f"{name} in {location}", do)
+                sent = f"{parameter['name']} in {parameter['in']}"
+                yield Finding("required parameter", at, "not sent", sent, do)
 
     def security(self) -> Iterator[Finding]:
-        own = "security" in self.operation
-        place = f"{self.place}/security" if own else "/security"
-        requirements = self.operation["security"] if own else self.contract.get("security", [])
+        place, requirements = f"{self.place}/security", self.operation["security"]
         where = f"{_CONTRACT}, and where {_CONNECTIONS} sends it"
         do = f"See API_KEY_HEADER in {where}; the wrapper knows one key in a header"
         if len(requirements) != 1 or len(requirements[0]) != 1:
@@ -171,10 +183,7 @@ class _Judge:
             return
         (name,) = requirements[0]
         at = place_of("/components/securitySchemes", name)
-        scheme = self.contract.get("components", {}).get("securitySchemes", {}).get(name)
-        if scheme is None:
-            yield Finding("security", at, "a scheme", None, "The contract names a scheme that it does not define")
-            return
+        scheme = self.contract["components"]["securitySchemes"][name]
         expected = {"type": "apiKey", "in": "header", "name": self.wrapper.key_header}
         for key, value in expected.items():
             same_name = key == "name" and str(scheme.get(key)).lower() == value.lower()
@@ -183,7 +192,7 @@ class _Judge:
 
     def body(self) -> Iterator[Finding]:
         wrapper = self.wrapper
-        body, place = self._follow(self.operation.get("requestBody", {}), f"{self.place}/requestBody")
+        body, place = self.operation.get("requestBody", {}), f"{self.place}/requestBody"
         if body.get("required", False) is not True:
             do = "Nothing breaks: an upload has a body. Find out what the operation does without one"
             yield Finding("body required", f"{place}/required", True, body.get("required", False), do)
@@ -195,27 +204,26 @@ class _Judge:
             return
         at = place_of(f"{place}/content", wrapper.media_type)
         media = content[wrapper.media_type]
-        form, form_at = self._follow(media.get("schema", {}), f"{at}/schema")
-        yield from self._keyword(
-            "form, type", form, form_at, {"type": "object"}, "The wrapper sends a form: look again"
-        )
-        fields = form.get("properties", {})
+        form = self._schema(media.get("schema", {}), f"{at}/schema")
+        yield from self._keyword("form, type", form, {"type": "object"}, "The wrapper sends a form: look again")
+        fields = form.properties
         do = f"upload() in {_CONTRACT} names the field: let it follow the generated UploadForm, {_SAY_SO}"
         if wrapper.field not in fields:
-            yield Finding("field", f"{form_at}/properties", wrapper.field, list(fields), do)
+            yield Finding("field", form.in_properties, wrapper.field, list(fields), do)
             return
-        required = form.get("required", [])
+        required = form.get("required") or []
         if sorted(required) != [wrapper.field]:
             do = f"The wrapper sends this field and no other: add what is required to upload() in {_CONTRACT}"
-            yield Finding("field required", f"{form_at}/required", [wrapper.field], required, do)
-        file, file_at = self._follow(fields[wrapper.field], f"{form_at}/properties/{wrapper.field}")
+            place = form.at("required") if required else f"{form.place}/required"
+            yield Finding("field required", place, [wrapper.field], required, do)
+        file = self._located(fields[wrapper.field])
         do = f"The field has to be a file for the generated File and for {_BODY}: see what it is now"
-        yield from self._keyword("field, type", file, file_at, {"type": "string"}, do)
-        yield from self._keyword("field, format", file, file_at, {"format": "binary"}, do)
-        for key in file:
-            if key not in _HARMLESS and not key.startswith("x-") and file[key] != DEFAULTS.get(key):
+        yield from self._keyword("field, type", file, {"type": "string"}, do)
+        yield from self._keyword("field, format", file, {"format": "binary"}, do)
+        for key, said in file.keywords.items():
+            if key not in _HARMLESS and not means_nothing(key) and said.value != DEFAULTS.get(key):
                 do = f"The wrapper does not hold a file to this: let it check that before it sends, {_SAY_SO}"
-                yield Finding(f"field, {key}", place_of(file_at, key), "not known", file[key], do)
+                yield Finding(f"field, {key}", said.pointer, "not known", said.value, do)
         if wrapper.field in media.get("encoding", {}):
             do = f"{_BODY} sends the file's own media type and no further headers: let it follow"
             encoding = media["encoding"][wrapper.field]
@@ -232,7 +240,7 @@ class _Judge:
             do = f"_success in {_REPLY} warns of any other status: let it follow"
             yield Finding("success", pointer, expected, documented, do)
         for status in (status for status in expected if status in responses):
-            response, at = self._follow(responses[status], place_of(f"{self.place}/responses", status))
+            response, at = responses[status], place_of(f"{self.place}/responses", status)
             if list(response.get("content", {})) != [wrapper.accepts]:
                 do = f"{_REPLY} reads {wrapper.accepts}, and {_CONNECTIONS} asks for it: look again"
                 yield Finding(
@@ -243,39 +251,37 @@ class _Judge:
 
     def _reply(self, media: Node, place: str) -> Iterator[Finding]:
         wrapper = self.wrapper
-        data, at = self._follow(media.get("schema", {}), f"{place}/schema")
+        data = self._schema(media.get("schema", {}), f"{place}/schema")
         for name in wrapper.reply_envelope:
-            fields = data.get("properties", {})
-            if name not in fields:
+            if name not in data.properties:
                 do = f"uploaded_file in {_REPLY} looks for the reply's fields there: let it follow"
-                yield Finding("reply, envelope", f"{at}/properties", name, list(fields), do)
+                yield Finding("reply, envelope", data.in_properties, name, list(data.properties), do)
                 return
-            data, at = self._follow(fields[name], place_of(f"{at}/properties", name))
+            data = self._located(data.properties[name])
         do = f"_success in {_REPLY} finds nothing in anything but an object: let it follow"
-        yield from self._keyword("reply, type", data, at, {"type": "object"}, do)
-        fields = data.get("properties", {})
+        yield from self._keyword("reply, type", data, {"type": "object"}, do)
+        fields = data.properties
         for name in sorted(wrapper.reply_fields - fields.keys()):
             do = f"UploadedFile.{name} would always be None: let uploaded_file in {_REPLY} follow, {_SAY_SO}"
-            yield Finding(f"reply, {name}", f"{at}/properties", name, list(fields), do)
-        for name, value in fields.items():
-            schema, schema_at = self._follow(value, place_of(f"{at}/properties", name))
+            yield Finding(f"reply, {name}", data.in_properties, name, list(fields), do)
+        for name, field in fields.items():
             if name not in wrapper.reply_fields:
                 # Seen from this end, because a generated model drops what it does not know before the wrapper sees it.
                 do = (
                     "Callers never see it. If another field was renamed to this, let uploaded_file in "
                     f"{_REPLY} follow, or it stays None; if this is new, add it to UploadedFile there"
                 )
-                yield Finding(f"reply, {name}", schema_at, sorted(wrapper.reply_fields), name, do)
+                yield Finding(f"reply, {name}", field.pointer, sorted(wrapper.reply_fields), name, do)
             do = f"_success in {_REPLY} takes text only, and would warn of every reply: let it follow"
-            yield from self._types(f"reply, {name}", schema, schema_at, wrapper.reply_types, do)
+            yield from self._types(f"reply, {name}", self._located(field), wrapper.reply_types, do)
 
     def errors(self) -> Iterator[Finding]:
         wrapper = self.wrapper
         responses = self.operation.get("responses", {})
-        for status, value in responses.items():
+        for status, response in responses.items():
             if status[0] not in "45":
                 continue
-            response, at = self._follow(value, place_of(f"{self.place}/responses", status))
+            at = place_of(f"{self.place}/responses", status)
             if status.isdigit() and wrapper.errors.get(int(status)) == "StatusError":
                 do = f"Callers get the general StatusError for it: give it a class in _KINDS in {_REPLY}"
                 yield Finding(f"error {status}", at, "no error of its own", response.get("description"), do)
@@ -288,52 +294,40 @@ class _Judge:
                 yield Finding(f"error {code}", f"{self.place}/responses", kind, "not documented", do)
 
     def _error(self, status: str, media: Node, place: str) -> Iterator[Finding]:
-        schema, at = self._follow(media.get("schema", {}), f"{place}/schema")
+        schema = self._schema(media.get("schema", {}), f"{place}/schema")
         way: tuple[str, ...] = ()
-        while "error" in schema.get("properties", {}):
+        while "error" in schema.properties and len(way) <= max(map(len, self.wrapper.envelopes)):
             way = (*way, "error")
-            schema, at = self._follow(schema["properties"]["error"], f"{at}/properties/error")
+            schema = self._located(schema.properties["error"])
         if way not in self.wrapper.envelopes:
             do = f"_error_detail in {_REPLY} would find neither code nor message: teach it this envelope"
             known = sorted(".".join(envelope) for envelope in self.wrapper.envelopes)
-            yield Finding(f"error {status}, envelope", at, known, ".".join(way), do)
+            yield Finding(f"error {status}, envelope", schema.place, known, ".".join(way), do)
             return
-        fields = schema.get("properties", {})
+        fields = schema.properties
         for name, types in self.wrapper.error_fields.items():
             if name not in fields:
                 do = f"StatusError.{name} would be None: let _error_detail in {_REPLY} follow"
-                yield Finding(f"error {status}, {name}", f"{at}/properties", name, list(fields), do)
+                yield Finding(f"error {status}, {name}", schema.in_properties, name, list(fields), do)
                 continue
-            field, field_at = self._follow(fields[name], place_of(f"{at}/properties", name))
             do = f"_error_detail in {_REPLY} leaves out what is of another type: let it follow, {_SAY_SO}"
-            yield from self._types(f"error {status}, {name}", field, field_at, types, do)
+            yield from self._types(f"error {status}, {name}", self._located(fields[name]), types, do)
 
-    def _types(self, id_: str, schema: Node, place: str, accepted: frozenset[str], do: str) -> Iterator[Finding]:
-        types = schema.get("type", _NOT_TYPED)
+    def _types(self, id_: str, schema: _Schema, accepted: frozenset[str], do: str) -> Iterator[Finding]:
+        types = schema.get("type") or _NOT_TYPED
         types = [types] if isinstance(types, str) else types
         if not accepted.issuperset(types):
-            pointer = f"{place}/type" if "type" in schema else place
-            yield Finding(f"{id_}, type", pointer, sorted(accepted), types, do)
+            yield Finding(f"{id_}, type", schema.at("type"), sorted(accepted), types, do)
 
-    def _keyword(self, id_: str, schema: Node, place: str, expected: Node, do: str) -> Iterator[Finding]:
+    def _keyword(self, id_: str, schema: _Schema, expected: Node, do: str) -> Iterator[Finding]:
         for key, value in expected.items():
             if schema.get(key) != value:
-                yield Finding(id_, f"{place}/{key}" if key in schema else place, value, schema.get(key), do)
+                yield Finding(id_, schema.at(key), value, schema.get(key), do)
 
-    def _follow(self, value: Node, place: str) -> tuple[Node, str]:
-        """Return what ``value`` is, refers to or wraps in an ``allOf`` of one, and its place."""
-        seen: set[str] = set()
-        while "$ref" in value or len(value.get("allOf", ())) == 1:
-            if "$ref" not in value:
-                rest = {key: item for key, item in value.items() if key != "allOf"}
-                value, place = {**value["allOf"][0], **rest}, f"{place}/allOf/0"
-                continue
-            reference = value["$ref"]
-            if reference in seen:
-                raise SpecError(f"{reference!r} refers to itself", place)
-            seen.add(reference)
-            value, place = (
-                {**find(self.contract, reference, place), **{k: v for k, v in value.items() if k != "$ref"}},
-                reference[1:],
-            )
-        return value, place
+    def _schema(self, value: Any, place: str) -> _Schema:
+        return self._located(Located(value, place))
+
+    def _located(self, schema: Located) -> _Schema:
+        # What is missing in a component is missing there.
+        place = self.reader.named(schema.component).pointer if schema.component is not None else schema.pointer
+        return _Schema(self.reader.keywords(schema), place)

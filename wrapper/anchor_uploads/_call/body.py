@@ -113,6 +113,8 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.sent = Sent.NOTHING
         self.sha256: str | None = None
         self.raised: Exception | None = None
+        self.on_handed_over: Callable[[bool], None] | None = None
+        """Called with True when a block is handed over, and with False when the network has taken it."""
         self._pieces: Iterator[_Piece] = iter(())
         self._ahead: Aside[_Piece | None] | None = None
         self._last: _Piece | None = None
@@ -155,6 +157,8 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
+        if self.on_handed_over:
+            self.on_handed_over(False)
         with self._noting_what_is_raised():
             last = self._last is not None and self._last.last
             await self._tell_async(self._left(), beside=last)
@@ -162,6 +166,8 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
             piece = await (self._ahead or self._aside()).result_async() if aside else next(self._pieces, None)
             if piece:
                 self._ahead = self._aside() if aside else None
+                if self.on_handed_over:
+                    self.on_handed_over(True)
                 return self._handed_over(piece)
         raise StopAsyncIteration
 

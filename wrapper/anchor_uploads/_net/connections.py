@@ -107,6 +107,17 @@ class _Exchange:
             if self._send.body:
                 self._send.body.abandon()
 
+    def bound_writes(self, scope: anyio.CancelScope) -> None:
+        """Cancel `scope` when the network takes no block for too long; aiohttp's transport has no time-out for that."""
+        seconds = self._send.settings.timeouts.write
+
+        def bound(waiting: bool) -> None:
+            bounded = waiting and seconds is not None and self._watch.stream is None
+            scope.deadline = anyio.current_time() + (seconds or 0) if bounded else math.inf
+
+        if self._foreign and self._send.body:
+            self._send.body.on_handed_over = bound
+
     def began(self, response: httpx.Response) -> httpx.Response:
         """Note the answer's status and headers: whatever comes now, they are in hand."""
         self._response = response
@@ -339,13 +350,15 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
                 if send.body:
                     await send.body.announce_async()
                 async with self._client(exchange) as client:
-                    with anyio.fail_after(exchange.left()) as scope:
+                    with anyio.CancelScope() as writing, anyio.fail_after(exchange.left()) as scope:
+                        exchange.bound_writes(writing)
                         request = exchange.request(client)
                         try:
                             response = exchange.began(await client.send(request, stream=True, follow_redirects=False))
                         finally:
                             if send.body:
                                 await send.body.told()
+                        writing.deadline = math.inf
                         scope.deadline = anyio.current_time() + exchange.left()
                         try:
                             async for block in response.aiter_bytes():
@@ -357,6 +370,8 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
                             if not exchange.whole:
                                 with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
                                     await response.aclose()
+                    if writing.cancelled_caught:
+                        raise httpx.WriteTimeout("the network took nothing")
         finally:
             if stream := exchange.left_open():
                 with anyio.CancelScope(shield=True):
