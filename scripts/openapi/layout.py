@@ -168,6 +168,8 @@ class _Layout:
                 raise SpecError(f"{reference!r} names no schema below {_SCHEMAS}: the document may be cut short", place)
             reached.add(name)
             waiting += _references(schemas[name], place_of("/components/schemas", name))
+        for name in reached:
+            _refuse_part_of_itself(name, schemas)
         used: set[str] = set()
         for method, path, operation, place in operations({"paths": paths}):
             for requirement in operation["security"]:
@@ -207,6 +209,22 @@ def _references(value: object, place: str = "/paths", *, named: bool = False) ->
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _references(item, place_of(place, index))
+
+
+def _refuse_part_of_itself(name: str, schemas: Node) -> None:
+    """Raise `SpecError` for a schema that holds what it is to hold if it does: nobody can tell what that allows."""
+    waiting, seen = [schemas[name]], set()
+    while waiting:
+        schema = waiting.pop()
+        if not isinstance(schema, dict):
+            continue
+        waiting += [part for key in ("allOf", "anyOf", "oneOf") for part in schema.get(key, ())] + [schema.get("not")]
+        target = str(schema.get("$ref", "")).removeprefix(_SCHEMAS)
+        if target == name:
+            raise SpecError(f"{name!r} is a part of itself", place_of("/components/schemas", name))
+        if target in schemas and target not in seen:
+            seen.add(target)
+            waiting.append(schemas[target])
 
 
 def _in_order(parameters: Iterable[Node], path: str) -> list[Node]:

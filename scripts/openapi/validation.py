@@ -14,6 +14,9 @@ from openapi.pointers import place_of
 
 __all__ = ["validate"]
 
+_MOST = 10
+_LONGEST = 300
+
 
 def validate(document: dict[str, Any], *, name: str) -> None:
     """Raise `SpecError` with every finding unless `document` is valid OpenAPI 3.1; its place is the first one's."""
@@ -22,7 +25,8 @@ def validate(document: dict[str, Any], *, name: str) -> None:
         for error in OpenAPIV31SpecValidator(document).iter_errors()
     ]
     if findings:
-        texts = "\n".join(f"{place}: {message}" for place, message in findings)
+        # The validator quotes what it finds fault with, however long that is.
+        texts = "\n".join(f"{place}: {message[:_LONGEST]}" for place, message in findings[:_MOST])
         raise SpecError(f"it is not a valid OpenAPI 3.1 document:\n{texts}", place=f"{name} {findings[0][0]}".strip())
 
 

@@ -24,7 +24,7 @@ __all__ = ["dump", "load", "load_all"]
 
 # A few nested aliases are enough to spell a document that no machine can hold, and a few thousand brackets one that
 # Python cannot descend into. The largest published document has about 10,000 nodes, 20 deep.
-_MOST_NODES = 500_000
+_MOST_NODES = 200_000
 _DEEPEST = 100
 
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")

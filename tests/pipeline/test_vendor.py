@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +19,7 @@ import pytest
 
 from openapi import yaml
 from openapi.errors import SpecError
-from spec_pipeline import toml, vendor
+from spec_pipeline import command, mutate, regenerate, toml, vendor
 from spec_pipeline.derive import operations
 from spec_pipeline.derive.build import client_openapi, plain_openapi
 from spec_pipeline.published import fetch
@@ -159,6 +162,77 @@ def test_the_overlay_that_does_not_fit_any_more_is_named_at_once(run: Any, copy:
     status, said = run(tmp_path / "changed.yaml")
     assert status == 1
     assert "The overlay has to follow, before code can be generated: /actions/1" in said
+
+
+def test_the_verdict_comes_first_and_last(run: Any, copy: Path, tmp_path: Path) -> None:
+    text = block(copy).replace("anchor-api-key:", "x-api-key:").replace("Session not found", "No session")
+    (tmp_path / "changed.yaml").write_bytes(text.encode())
+
+    lines = run(tmp_path / "changed.yaml")[1].splitlines()
+    assert lines[0] == lines[-1] == "breaking: 1 breaking, 0 compatible, 1 wording"
+    lines = run(copy / "spec" / "openapi.yaml")[1].splitlines()
+    assert lines[0] == lines[-1] == "no change"
+
+
+# What is no verdict ---------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_option_is_no_verdict(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for main in (vendor.main, regenerate.main, mutate.main):
+        with pytest.raises(SystemExit) as caught:
+            main(["--acept"])
+        assert caught.value.code == command.FAILED
+        assert "unrecognized arguments: --acept" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_program_is_no_verdict(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vendor, "diff", lambda _old, _new: 1 / 0)
+    status, said = run(PAGES / "whole.yaml")
+    assert status == command.FAILED
+    assert "ZeroDivisionError" in said
+    assert said.endswith("vendor: a fault of this program, and no verdict about the spec\n")
+
+
+@pytest.mark.parametrize(("bound", "said"), [("SECONDS", "seconds"), ("MIB", "MiB of memory")])
+def test_what_takes_too_much_is_no_verdict(bound: str, said: str, copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "large.yaml").write_text("a: '" + "x" * 15_000_000 + "'\nb:\n" + "  - c: 1\n" * 60_000, "utf-8")
+    code = f"import sys; from spec_pipeline import bounds, vendor; bounds.{bound} = 0.1; sys.exit(vendor.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "large.yaml", "--root", copy],
+        env={**os.environ, "PYTHONPATH": str(command.ROOT / "scripts")},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == command.FAILED
+    assert done.stdout == ""
+    assert done.stderr.startswith("vendor: gave up, no verdict: this takes more than 0.1")
+    assert said in done.stderr
+
+
+def test_an_error_among_several_pages_names_the_page(run: Any, copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.md").write_bytes(page(block(copy)).encode())
+    for name, old, new in (("two.md", "format: uuid", "format: 7"), ("three.md", "method: post", "methd: post")):
+        (tmp_path / name).write_bytes(page(block(copy).replace(old, new)).encode())
+        status, said = run(tmp_path / "one.md", tmp_path / name)
+        assert status == command.FAILED
+        assert str(tmp_path / name) in said
+        assert "one.md" not in said
+
+
+@pytest.mark.parametrize("script", ["bench", "check", "check-live", "demo", "mutate", "regenerate", "test", "vendor"])
+def test_a_script_tells_what_it_is_for_without_making_anything(script: str, tmp_path: Path) -> None:
+    scripts = shutil.copytree(command.ROOT / "scripts", tmp_path / "scripts")
+    done = subprocess.run(
+        # Isolated from what is installed here: there is nothing on the machine of somebody who asks for the first time.
+        [sys.executable, "-S", "-E", scripts / script, "--help"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) > 1
+    assert [path.name for path in tmp_path.iterdir()] == ["scripts"]
 
 
 # What it refuses ----------------------------------------------------------------------------------------------------
