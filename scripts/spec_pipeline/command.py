@@ -6,6 +6,7 @@ Standard library only, so that `--help` and a wrong option are answered before a
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import sys
 import traceback
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-__all__ = ["FAILED", "ROOT", "mutate", "regenerate", "run", "vendor"]
+__all__ = ["FAILED", "ROOT", "main", "mutate", "regenerate", "run", "vendor"]
 
 ROOT = Path(__file__).resolve().parents[2]
 FAILED = 3
@@ -24,6 +25,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(FAILED, f"{self.prog}: {message}\n")
+
+
+def main() -> int:
+    """Run the command that is named first. What keeps it from even being imported is no verdict either."""
+    name, *arguments = sys.argv[1:]
+    return run(name, lambda: importlib.import_module(f"spec_pipeline.{name}").main(arguments), ())
 
 
 def vendor() -> argparse.ArgumentParser:
@@ -97,3 +104,7 @@ def run(name: str, work: Callable[[], int], expected: tuple[type[Exception], ...
         traceback.print_exc()
         print(f"{name}: a fault of this program, and no verdict about the spec", file=sys.stderr)
     return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,7 +5,6 @@ Exit status: 0 all noticed, by the named check and at the right place, and no fa
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -58,7 +57,3 @@ def _summary(verdicts: list[Verdict], seconds: float) -> int:
         f"{alarms} false alarms on {len(harmless)} harmless rewritings; {seconds:.1f} s"
     )
     return 1 if noticed < len(changing) or alarms else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -67,7 +67,3 @@ def _replace(new: Path, old: Path) -> None:
         shutil.copytree(new, aside)
         shutil.rmtree(old, ignore_errors=True)
     aside.replace(old)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

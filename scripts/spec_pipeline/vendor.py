@@ -6,7 +6,6 @@ Exit status: 0 nothing has changed, or only words; 1 compatible changes; 2 break
 from __future__ import annotations
 
 import hashlib
-import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
@@ -161,7 +160,3 @@ def _replace(path: Path, data: bytes) -> None:
     aside = path.with_name(f".{path.name}.new")
     aside.write_bytes(data)
     aside.replace(path)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

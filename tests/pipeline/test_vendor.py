@@ -193,6 +193,20 @@ def test_a_fault_of_the_program_is_no_verdict(run: Any, monkeypatch: pytest.Monk
     assert said.endswith("vendor: a fault of this program, and no verdict about the spec\n")
 
 
+def test_what_cannot_even_be_imported_is_no_verdict(tmp_path: Path) -> None:
+    package = shutil.copytree(command.ROOT / "scripts" / "spec_pipeline", tmp_path / "spec_pipeline")
+    (package / "changes" / "change.py").write_text("import nothing_of_the_kind", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "spec_pipeline.command", "vendor"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(command.ROOT / "scripts")))},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == command.FAILED
+    assert "nothing_of_the_kind" in done.stderr
+
+
 @pytest.mark.parametrize(("bound", "said"), [("SECONDS", "seconds"), ("MIB", "MiB of memory")])
 def test_what_takes_too_much_is_no_verdict(bound: str, said: str, copy: Path, tmp_path: Path) -> None:
     (tmp_path / "large.yaml").write_text("a: '" + "x" * 15_000_000 + "'\nb:\n" + "  - c: 1\n" * 60_000, "utf-8")
