@@ -54,6 +54,7 @@ def _summary(verdicts: list[Verdict], seconds: float) -> int:
         f"\n* the check that has to notice it, at the place that it has to name\n"
         f"{noticed} of {len(changing)} mutations noticed as they should be "
         f"({', '.join(f'{count} {cls}' for cls, count in classes.items())}); "
-        f"{alarms} false alarms on {len(harmless)} harmless rewritings; {seconds:.1f} s"
+        f"{alarms} false alarms on {len(harmless)} harmless rewritings; "
+        f"{sum(len(verdict.mutation.forms) for verdict in verdicts)} trials in all published forms; {seconds:.1f} s"
     )
     return 1 if noticed < len(changing) or alarms else 0

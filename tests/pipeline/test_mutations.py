@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from spec_pipeline import mutate
 from spec_pipeline.changes.change import Impact
 from spec_pipeline.proof.mutations import Judge, Mutation, Notice, problems, read_mutations
 from spec_pipeline.proof.wrapper import observed
+from spec_pipeline.published.page import Form
 
 HERE = Path(__file__).parent
 MUTATIONS = read_mutations(HERE / "mutations")
@@ -62,6 +64,37 @@ def test_a_mutation_that_does_not_apply_is_an_error(judge: Judge) -> None:
         judge.judge(Mutation("it", "breaking", {"diff": "/a"}, text=(("not there", ""),)))
 
 
+def test_what_is_noticed_in_one_form_only_is_a_problem(judge: Judge) -> None:
+    prose = "/paths/~1v1~1sessions~1{sessionId}~1uploads/post/summary"
+    mutation = Mutation("it", "wording", {"diff": prose}, patch=[{"op": "add", "path": prose, "value": "Store a file"}])
+
+    assert judge.judge(mutation).problems == (
+        "form A: is wording, but the diff says none",
+        "form A: not noticed by diff",
+        f"form A: not noticed there, but in another form: diff at {prose}",
+    )
+    assert judge.judge(dataclasses.replace(mutation, forms=(Form.B, Form.C))).problems == ()
+
+
+def test_a_patch_reaches_what_a_document_refers_to_and_inherits(judge: Judge) -> None:
+    """In form C the fixture's parameter, its 404 and its security stand elsewhere than the one layout has them."""
+    post = "/paths/~1v1~1sessions~1{sessionId}~1uploads/post"
+    text = (HERE / "pages" / "upload-files.whole.md").read_text("utf-8")
+    assert "$ref: '#/components/parameters/session'" in text
+    assert "$ref: '#/components/responses/SessionNotFound'" in text
+    assert "\nsecurity:\n  - api_key_header: []\n" in text
+    for place, value in (
+        ("parameters/0/schema/format", "ulid"),
+        ("responses/404/content/application~1json/schema/properties/error", {"type": "string"}),
+        ("security/0", {"api_key_header": [], "token": []}),
+    ):
+        patch = [{"op": "replace", "path": f"{post}/{place}", "value": value}]
+        notices = judge.judge(Mutation("it", "breaking", {"diff": post}, patch=patch)).notices
+        in_c = judge.judge(Mutation("it", "breaking", {"diff": post}, patch=patch, forms=(Form.C,))).notices
+        assert in_c == notices
+        assert any(notice.check == "diff" and notice.pointer.startswith(post) for notice in in_c)
+
+
 @pytest.mark.parametrize(
     "entry",
     [
@@ -73,6 +106,9 @@ def test_a_mutation_that_does_not_apply_is_an_error(judge: Judge) -> None:
         "- {id: a, class: none, rewrite: flow style, page: a.md}",
         "- {id: a, class: none, rewrite: flow style, pach: []}",
         "- {id: a, class: none, rewrite: comments}\n- {id: a, class: none, rewrite: comments}",
+        "- {id: a, class: none, rewrite: comments, forms: [D]}",
+        "- {id: a, class: none, rewrite: comments, forms: []}",
+        "- {id: a, class: none, text: [{old: a, new: b}]}",
     ],
 )
 def test_a_malformed_mutation_is_refused(entry: str, tmp_path: Path) -> None:

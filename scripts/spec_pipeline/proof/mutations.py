@@ -1,8 +1,9 @@
 """Changes made to the spec on purpose, to prove that the checks notice them and nothing else.
 
-Each is data in `tests/contract/mutations`: a JSON Patch (RFC 6902) to the contract, a replaced text in the published
+Each is data in `tests/pipeline/mutations`: a JSON Patch (RFC 6902) to the contract, a replaced text in the published
 block, another page, or a rewriting of the whole that means nothing. With it comes its class, the check that has to
-notice it and the place that check has to name.
+notice it and the place that check has to name. All but texts are tried in each form in which the contract is published:
+in forms B and C the published document is changed, and in form A what it is converted to.
 
 The checks are those that run in CI, called in-process: `conversion` (from what was published to valid OpenAPI),
 `facts`, `diff`, `overlay` and `regenerate` (what `scripts/regenerate` would derive, but for the generators' part).
@@ -11,28 +12,32 @@ The checks are those that run in CI, called in-process: `conversion` (from what 
 from __future__ import annotations
 
 import copy
+import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import jsonpatch
 
 from openapi import yaml
+from openapi.document import operations as operations_of
 from openapi.errors import SpecError
-from openapi.validation import validate
+from openapi.pointers import followed, steps
 from spec_pipeline.changes.change import Impact
 from spec_pipeline.changes.documents import diff
 from spec_pipeline.derive import operations
 from spec_pipeline.derive.build import client_openapi
-from spec_pipeline.derive.selection import selected
+from spec_pipeline.derive.selection import openapi, selected
 from spec_pipeline.form_a.losses import without_what_form_a_loses
 from spec_pipeline.proof import facts
 from spec_pipeline.proof.facts import WrapperFacts
 from spec_pipeline.proof.rewrites import REWRITES
 from spec_pipeline.published import text
+from spec_pipeline.published.page import Form
 from spec_pipeline.published.source import Source
 
 __all__ = ["CHECKS", "Judge", "Mutation", "Notice", "Verdict", "problems", "read_mutations"]
@@ -45,6 +50,9 @@ _CLASSES = (*(impact.name.lower() for impact in Impact), NONE)
 # The one operation's place is long, and stands in most pointers.
 _SHORT = "$post"
 _POST = "/paths/~1v1~1sessions~1{sessionId}~1uploads/post"
+# The vendored contract is in form A; these pages hold the same in the other two.
+_PAGES = {Form.B: "upload-files.openapi.md", Form.C: "upload-files.whole.md"}
+_SCHEMAS = "#/components/schemas/"
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class Mutation:
 
     ``noticed_by`` maps each check that has to notice it to the place that the check has to name. Of ``patch`` (to the
     contract), ``text`` (to the published block), ``page`` (in its place) and ``rewrite`` there is one. ``given`` is a
-    patch to both sides, for what the contract does not use yet.
+    patch to both sides, for what the contract does not use yet. ``forms`` are those in which it says what it means to.
     """
 
     id: str
@@ -64,6 +72,7 @@ class Mutation:
     text: tuple[tuple[str, str], ...] = ()
     page: str = ""
     rewrite: str = ""
+    forms: tuple[Form, ...] = tuple(Form)
 
 
 def read_mutations(directory: Path) -> list[Mutation]:
@@ -92,9 +101,12 @@ def _mutation(entry: Node, place: str) -> Mutation:
     cls, noticed_by = entry.pop("class", None), entry.pop("noticed by", {})
     text = tuple((edit["old"], edit["new"]) for edit in entry.pop("text", []))
     try:
-        mutation = Mutation(cls=cls, noticed_by=noticed_by, text=text, **entry)
-    except TypeError as error:
+        forms = tuple(map(Form, entry.pop("forms", Form)))
+        mutation = Mutation(cls=cls, noticed_by=noticed_by, text=text, forms=forms, **entry)
+    except (TypeError, ValueError) as error:
         raise SpecError(f"{entry.get('id')}: {error}", place) from error
+    if not forms or (text and len(forms) != 1):
+        raise SpecError(f"{mutation.id}: in which forms? A text is one of one form", place)
     ways = [bool(way) for way in (mutation.patch, mutation.text, mutation.page, mutation.rewrite)]
     if cls not in _CLASSES or not set(noticed_by) <= set(CHECKS) or sum(ways) != 1:
         raise SpecError(f"{mutation.id}: a class, checks that there are, and one way to change the spec", place)
@@ -114,10 +126,10 @@ class Notice:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checks made of a mutation; ``problems`` is empty if that is what they should."""
+    """What the checks made of a mutation in all its forms; ``problems`` is empty if that is what they should."""
 
     mutation: Mutation
-    notices: tuple[Notice, ...]
+    notices: frozenset[Notice]
     problems: tuple[str, ...]
     seconds: float
 
@@ -127,13 +139,16 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class _Base:
-    """The spec before a mutation, what is known to be wrong with it, and what is derived from it."""
+class _Derived:
+    """What is derived from a contract, as text, and what is known to be wrong with it.
 
-    document: Node
-    findings: frozenset[tuple[str, str]]
+    Without a ``client`` the overlay does not fit, at the place ``refused``.
+    """
+
     openapi: str
-    client: str
+    findings: frozenset[tuple[str, str]]
+    client: str = ""
+    refused: str = ""
 
 
 class Judge:
@@ -144,76 +159,98 @@ class Judge:
         self._pages = pages
         self._wrapper = wrapper
         self._wanted = operations.generated(self._spec)
-        self._bases: dict[str, _Base] = {}
+        self._bases: dict[str, Node] = {}
+        self._known: dict[str, _Derived] = {}
 
     @cached_property
     def _overlay(self) -> object:
         return yaml.load((self._spec / "overlay.yaml").read_text("utf-8"), name="spec/overlay.yaml")
 
     @cached_property
-    def _block(self) -> str:
-        return (self._spec / Source.read(self._spec).file).read_bytes().decode()
+    def _blocks(self) -> dict[Form, str]:
+        """What is published, in each form."""
+        vendored = (self._spec / Source.read(self._spec).file).read_bytes().decode()
+        return {Form.A: vendored, **{form: self._page(name).text for form, name in _PAGES.items()}}
 
     @cached_property
-    def _contract(self) -> Node:
-        return without_what_form_a_loses(self._read(self._block))
+    def _documents(self) -> dict[Form, Node]:
+        """What a patch is applied to, in each form."""
+        converted = without_what_form_a_loses(self._read(self._blocks[Form.A]))
+        return {Form.A: converted, **{form: openapi(self._page(name).document) for form, name in _PAGES.items()}}
 
     def judge(self, mutation: Mutation) -> Verdict:
         started = time.perf_counter()
-        notices = tuple(self._notices(mutation))
-        return Verdict(mutation, notices, tuple(problems(mutation, notices)), time.perf_counter() - started)
+        noticed = {form: frozenset(self._notices(mutation, form)) for form in mutation.forms}
+        found = [
+            f"form {form.value}: {problem}"
+            for form, notices in noticed.items()
+            for problem in problems(mutation, notices)
+        ]
+        together = frozenset().union(*noticed.values())
+        for form, notices in noticed.items():
+            if missed := together - notices:
+                places = ", ".join(sorted(f"{notice.check} at {notice.pointer}" for notice in missed))
+                found.append(f"form {form.value}: not noticed there, but in another form: {places}")
+        return Verdict(mutation, together, tuple(found), time.perf_counter() - started)
 
-    def _notices(self, mutation: Mutation) -> Iterator[Notice]:
-        before = self._base(mutation.given)
+    def _notices(self, mutation: Mutation, form: Form) -> Iterator[Notice]:
+        old = self._base(form, mutation.given)
+        before = self._derived(old)
         try:
-            after = self._mutated(mutation)
-            derived = without_what_form_a_loses(after)
-            validate(derived, name="")
+            new = self._mutated(mutation, form)
         except SpecError as error:
             yield Notice("conversion", error.place.rpartition(" ")[2])
             return
-        for change in diff(before.document, after):
+        after = self._derived(new)
+        for change in diff(old, new):
             yield Notice("diff", change.pointer, change.impact)
-        for finding in facts.findings(derived, self._wrapper):
-            if (finding.id, finding.pointer) not in before.findings:
-                yield Notice("facts", finding.pointer)
-        try:
-            client = client_openapi(derived, self._overlay)
-        except SpecError as error:
-            yield Notice("overlay", error.place)
-        else:
-            if yaml.dump(client) != before.client:
-                yield Notice("regenerate", "spec/client.yaml")
-        if yaml.dump(derived) != before.openapi:
+        for _id, pointer in after.findings - before.findings:
+            yield Notice("facts", pointer)
+        if not after.client:
+            yield Notice("overlay", after.refused)
+        elif after.client != before.client:
+            yield Notice("regenerate", "spec/client.yaml")
+        if after.openapi != before.openapi:
             yield Notice("regenerate", "spec/openapi.yaml")
 
-    def _base(self, given: list[Node]) -> _Base:
+    def _base(self, form: Form, given: list[Node]) -> Node:
         """Return what the mutated spec is held against."""
-        key = repr(given)
+        key = f"{form} {given}"
         if key not in self._bases:
-            document = self._document(_patched(self._contract, given))
-            derived = without_what_form_a_loses(document)
-            self._bases[key] = _Base(
-                document,
-                frozenset((finding.id, finding.pointer) for finding in facts.findings(derived, self._wrapper)),
-                yaml.dump(derived),
-                yaml.dump(client_openapi(derived, self._overlay)),
-            )
+            self._bases[key] = self._document(_patched(self._documents[form], given))
         return self._bases[key]
 
-    def _mutated(self, mutation: Mutation) -> Node:
+    def _derived(self, document: Node) -> _Derived:
+        """Return what comes of a document; the same contract gives the same in each form, so it is asked for once."""
+        contract = without_what_form_a_loses(document)
+        # As JSON, whose text differs where that of YAML does, and is there in a fraction of the time.
+        key = json.dumps(contract)
+        if key not in self._known:
+            found = frozenset((finding.id, finding.pointer) for finding in facts.findings(contract, self._wrapper))
+            try:
+                client = json.dumps(client_openapi(contract, self._overlay))
+                self._known[key] = _Derived(key, found, client=client)
+            except SpecError as error:
+                self._known[key] = _Derived(key, found, refused=error.place)
+        return self._known[key]
+
+    def _mutated(self, mutation: Mutation, form: Form) -> Node:
         if mutation.text:
-            block = self._block
+            block = self._blocks[form]
             for old, new in mutation.text:
                 if block.count(old) != 1:
                     raise LookupError(f"{mutation.id}: {old!r} stands {block.count(old)} times in the block, not once")
                 block = block.replace(old, new)
             return self._read(block)
         if mutation.page:
-            return self._document(text.read((self._pages / mutation.page).read_bytes(), mutation.page).document)
+            return self._document(self._page(mutation.page).document)
+        given = _patched(self._documents[form], mutation.given)
         if mutation.rewrite:
-            return self._read(REWRITES[mutation.rewrite](_patched(self._contract, mutation.given)))
-        return self._document(_patched(_patched(self._contract, mutation.given), mutation.patch))
+            return self._read(REWRITES[mutation.rewrite](given))
+        return self._document(_patched(given, mutation.patch))
+
+    def _page(self, name: str) -> text.Published:
+        return text.read((self._pages / name).read_bytes(), name)
 
     def _read(self, block: str) -> Node:
         return self._document(yaml.load(block, name="mutated"))
@@ -223,11 +260,38 @@ class Judge:
 
 
 def _patched(document: Node, patch: list[Node]) -> Node:
-    result: Node = jsonpatch.apply_patch(document, patch)
-    return copy.deepcopy(result)
+    """Return a document with a patch applied that is written for the one layout, whichever layout it has itself."""
+    result: Node = copy.deepcopy(document)
+    pointers = [[entry[key] for key in ("from", "path") if key in entry] for entry in patch]
+    # All of them first, because an entry may take away what a later one's place is inherited from.
+    for pointer in chain(*pointers):
+        _write_out(result, pointer)
+    for entry, places in zip(copy.deepcopy(patch), pointers, strict=True):
+        # And each again, because an entry may bring to its place what a later one goes through.
+        for pointer in places:
+            _write_out(result, pointer)
+        jsonpatch.apply_patch(result, [entry], in_place=True)
+    return result
 
 
-def problems(mutation: Mutation, notices: tuple[Notice, ...]) -> Iterator[str]:
+def _write_out(document: Node, pointer: str) -> None:
+    """Let what is shared or inherited along a pointer stand where the pointer goes, as far as there is anything."""
+    if "security" in steps(pointer):
+        for _method, _path, operation, _at in operations_of(document):
+            operation.setdefault("security", copy.deepcopy(document.get("security", [])))
+    value: Any = document
+    for step in steps(pointer):
+        key: Any = int(step) if isinstance(value, list) and step.isdigit() else step
+        try:
+            held = value[key]
+        except (LookupError, TypeError):
+            return
+        if isinstance(held, dict) and not str(held.get("$ref", _SCHEMAS)).startswith(_SCHEMAS):
+            value[key] = copy.deepcopy(followed(document, held, pointer)[0])
+        value = value[key]
+
+
+def problems(mutation: Mutation, notices: Collection[Notice]) -> Iterator[str]:
     """Yield what is not as it should be about what the checks noticed."""
     by_diff = [notice for notice in notices if notice.check == "diff"]
     alarms = [notice for notice in notices if notice.check in ("conversion", "facts", "overlay")]

@@ -40,10 +40,10 @@ def _commented(document: Node) -> str:
 
 def _anchored(document: Node) -> str:
     ((_, _, operation, _),) = operations(document)
-    content = json.dumps(operation["responses"]["404"]["content"])
+    content = json.dumps(operation["responses"]["500"]["content"])
     first, *others = json.dumps(document).split(content)
     if len(others) < 2:
-        raise LookupError("nothing else is like the content of the 404 any more: alias other parts")
+        raise LookupError("nothing else is like the content of the 500 any more: alias other parts")
     return f"{first}&content {content}" + "*content ".join(others)
 
 
