@@ -22,8 +22,9 @@ from openapi.errors import SpecError
 from spec_pipeline import command, mutate, regenerate, toml, vendor
 from spec_pipeline.derive import operations
 from spec_pipeline.derive.build import client_openapi, plain_openapi
-from spec_pipeline.published import fetch
+from spec_pipeline.published import fetch, text
 from spec_pipeline.published.source import Source
+from support.whole_document import around
 
 PAGES = Path(__file__).parent / "pages"
 AT = ("--address", "https://docs.example/here.md")
@@ -92,6 +93,32 @@ def test_another_form_of_the_same_is_no_change(name: str, form: str, run: Any) -
     assert status == 0, said
     assert f"form {form}" in said
     assert "no change" in said
+
+
+def test_a_whole_document_of_many_operations_is_no_change(run: Any, tmp_path: Path) -> None:
+    """Most of what it has besides cannot be generated, and some of it cannot even be read."""
+    name = "upload-files.openapi.md"
+    document: Any = text.read((PAGES / name).read_bytes(), name).document
+    (tmp_path / "whole.yaml").write_text(yaml.dump(around(document, paths=75)), "utf-8")
+
+    status, said = run(tmp_path / "whole.yaml")
+    assert status == 0, said
+    assert said.startswith("no change\n")
+    assert "name them: 222 operations" in said
+
+
+def test_an_operation_is_found_where_its_path_refers_to_it(run: Any, tmp_path: Path) -> None:
+    name = "upload-files.openapi.md"
+    document: Any = text.read((PAGES / name).read_bytes(), name).document
+    document["components"]["pathItems"] = {"upload": document["paths"][UPLOAD[1]]}
+    for reference, status, words in (
+        ("#/components/pathItems/upload", 0, "no change"),
+        ("#/components/pathItems/gone", 3, "names nothing"),
+    ):
+        document["paths"][UPLOAD[1]] = {"$ref": reference}
+        (tmp_path / "whole.yaml").write_text(yaml.dump(document), "utf-8")
+        found, said = run(tmp_path / "whole.yaml")
+        assert (found, words in said) == (status, True), said
 
 
 def test_what_a_whole_document_has_besides_is_left_out_and_named(run: Any) -> None:
