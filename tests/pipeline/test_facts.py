@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ from spec_pipeline.derive.build import plain_openapi
 from spec_pipeline.proof.facts import WrapperFacts, findings
 from spec_pipeline.proof.wrapper import observed
 from spec_pipeline.published.source import Source
+from support.copies import copied, run_tests
 
 GENERATORS = command.ROOT / ".venv-generate"
 POST = "/paths/~1v1~1sessions~1{sessionId}~1uploads/post"
@@ -175,12 +172,7 @@ def test_after_a_rename_and_a_regeneration_the_drift_test_says_what_to_do(
     what: str, root: Path, tmp_path: Path
 ) -> None:
     edits, said = RENAMES[what]
-    for part in ("spec", "generated", "wrapper", "scripts", "tests", "pyproject.toml"):
-        source, target = (root if part == "spec" else command.ROOT) / part, tmp_path / part
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "browser", "local_site"))
-        else:
-            shutil.copyfile(source, target)
+    copied(tmp_path, spec=root / "spec")
     block = tmp_path / "spec" / "openapi-mintlify.yaml"
     text = block.read_bytes().decode()
     for old, new in edits:
@@ -189,27 +181,7 @@ def test_after_a_rename_and_a_regeneration_the_drift_test_says_what_to_do(
     block.write_bytes(text.encode())
     assert regenerate.main(["--root", str(tmp_path), "--generators", str(GENERATORS)]) == 0
 
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "tests/contract/test_facts.py::test_the_wrapper_knows_what_the_contract_says",
-        ],
-        cwd=tmp_path,
-        env=_environment(tmp_path),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    run = run_tests(tmp_path, "tests/contract/test_facts.py::test_the_wrapper_knows_what_the_contract_says")
     assert run.returncode == 1, run.stdout + run.stderr
     for words in said:
         assert words in run.stdout
-
-
-def _environment(copy: Path) -> dict[str, str]:
-    path = os.pathsep.join(str(copy / part) for part in ("generated", "wrapper", "scripts"))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"}
