@@ -7,6 +7,7 @@ matches nothing pass in silence; here it is an error, because a name that no lon
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 from jsonpath_ng.exceptions import JSONPathError
@@ -16,6 +17,7 @@ from oas_patch.overlay import apply_overlay
 from openapi.errors import SpecError
 
 _ACTION_KEYS = {"target", "description", "update", "remove"}
+_parsed = functools.cache(parse)
 
 
 def apply(document: dict[str, Any], overlay: object) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def _apply_action(document: dict[str, Any], action: object, *, place: str) -> No
         raise SpecError("an action either updates or removes", place=place)
     target = action["target"]
     try:
-        matches = parse(target).find(document)
+        matches = _parsed(target).find(document)
     except JSONPathError as error:
         raise SpecError(f"the target {target!r} is not a JSONPath: {error}", place=place) from error
     if not matches:
