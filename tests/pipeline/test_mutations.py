@@ -86,7 +86,7 @@ def test_a_patch_reaches_what_a_document_refers_to_and_inherits(judge: Judge) ->
     for place, value in (
         ("parameters/0/schema/format", "ulid"),
         ("responses/404/content/application~1json/schema/properties/error", {"type": "string"}),
-        ("security/0", {"api_key_header": [], "token": []}),
+        ("security/0", {"api_key_header": ["write"]}),
     ):
         patch = [{"op": "replace", "path": f"{post}/{place}", "value": value}]
         notices = judge.judge(Mutation("it", "breaking", {"diff": post}, patch=patch)).notices

@@ -223,7 +223,7 @@ class Judge:
     def _derived(self, document: Node) -> _Derived:
         """Return what comes of a document; the same contract gives the same in each form, so it is asked for once."""
         contract = without_what_form_a_loses(document)
-        # As JSON, whose text differs where that of YAML does, and is there in a fraction of the time.
+        # Texts of JSON differ where those of YAML do, and are made in a fraction of the time.
         key = json.dumps(contract)
         if key not in self._known:
             found = frozenset((finding.id, finding.pointer) for finding in facts.findings(contract, self._wrapper))
@@ -263,9 +263,12 @@ def _patched(document: Node, patch: list[Node]) -> Node:
     """Return a document with a patch applied that is written for the one layout, whichever layout it has itself."""
     result: Node = copy.deepcopy(document)
     pointers = [[entry[key] for key in ("from", "path") if key in entry] for entry in patch]
-    # All of them first, because an entry may take away what a later one's place is inherited from.
+    # All of them first, because an entry may take away what a later one's place refers to.
     for pointer in chain(*pointers):
         _write_out(result, pointer)
+    if any("security" in steps(pointer) for pointer in chain(*pointers)):
+        for _method, _path, operation, _at in operations_of(result):
+            operation.setdefault("security", copy.deepcopy(result.get("security", [])))
     for entry, places in zip(copy.deepcopy(patch), pointers, strict=True):
         # And each again, because an entry may bring to its place what a later one goes through.
         for pointer in places:
@@ -275,10 +278,7 @@ def _patched(document: Node, patch: list[Node]) -> Node:
 
 
 def _write_out(document: Node, pointer: str) -> None:
-    """Let what is shared or inherited along a pointer stand where the pointer goes, as far as there is anything."""
-    if "security" in steps(pointer):
-        for _method, _path, operation, _at in operations_of(document):
-            operation.setdefault("security", copy.deepcopy(document.get("security", [])))
+    """Let what is referred to along a pointer stand where the pointer goes, as far as there is anything."""
     value: Any = document
     for step in steps(pointer):
         key: Any = int(step) if isinstance(value, list) and step.isdigit() else step
