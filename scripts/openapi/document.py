@@ -53,7 +53,7 @@ def shown(operation: Operation) -> str:
 
 
 def select(document: Node, wanted: Iterable[Operation]) -> Node:
-    """Return ``document`` with those of its operations that are wanted, and of its components what they lead to.
+    """Return `document` with those of its operations that are wanted, and of its components what they lead to.
 
     The rest may be what nobody can read, and is not looked at.
     """
@@ -71,7 +71,7 @@ def select(document: Node, wanted: Iterable[Operation]) -> Node:
 
 
 def _reached(components: Node, value: object) -> Node:
-    """Return those of the components that ``value`` refers to, directly or not; and the security schemes."""
+    """Return those of the components that `value` refers to, directly or not; and the security schemes."""
     reached: set[tuple[str, str]] = set()
     waiting = [value]
     while waiting:
@@ -93,7 +93,7 @@ def _reached(components: Node, value: object) -> Node:
 
 
 def _references(value: object) -> Iterator[str]:
-    """Yield all below ``value`` that may be meant as a reference, be it data."""
+    """Yield all below `value` that may be meant as a reference, be it data."""
     if isinstance(value, dict):
         for key, item in value.items():
             targets = item.values() if key == "mapping" and isinstance(item, dict) else [item]

@@ -8,12 +8,12 @@ __all__ = ["SpecError"]
 class SpecError(ValueError):
     """A document that cannot be read, or not read in one way only.
 
-    ``place`` says where: a JSON pointer into the document (``""`` is the document itself), or the
+    `place` says where: a JSON pointer into the document (`""` is the document itself), or the
     name of a text and a line in it.
     """
 
     def __init__(self, message: str, place: str) -> None:
-        # Both go to ``args`` so that the error survives pickling, which test runners do to it.
+        # Both go to `args` so that the error survives pickling, which test runners do to it.
         super().__init__(message, place)
         self.message = message
         self.place = place

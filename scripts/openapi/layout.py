@@ -3,10 +3,10 @@
 OpenAPI leaves its authors a choice of where to say a thing. Here it stands in one place only, which is where the
 conversion from form A puts it:
 
-- parameters and security at the operation, with ``security: []`` for the document; servers at the document, unless
+- parameters and security at the operation, with `security: []` for the document; servers at the document, unless
   operations differ in them;
 - references followed, but for those to schemas; what nothing refers to is gone;
-- a parameter's description at the parameter, no ``deprecated: false``, and the spelling of OpenAPI 3.1.
+- a parameter's description at the parameter, no `deprecated: false`, and the spelling of OpenAPI 3.1.
 
 Pointers into the result are therefore pointers into `spec/openapi.yaml`.
 """
@@ -44,7 +44,7 @@ _LOCATIONS = ("path", "query", "header", "cookie")
 
 
 def laid_out(document: Node) -> Node:
-    """Return the same contract in the one layout; ``document``, of OpenAPI 3.0 or 3.1, is left alone.
+    """Return the same contract in the one layout; `document`, of OpenAPI 3.0 or 3.1, is left alone.
 
     Raises:
         SpecError: a part is not what OpenAPI has there, or a reference leads nowhere. Its place is a JSON pointer.
@@ -189,7 +189,7 @@ class _Layout:
 
 
 def _references(value: object, place: str = "/paths", *, named: bool = False) -> Iterator[tuple[str, str]]:
-    """Yield each reference to a schema below ``value``, those of discriminators included, and its place.
+    """Yield each reference to a schema below `value`, those of discriminators included, and its place.
 
     named: whether its members are called as their authors like, also like a keyword.
     """

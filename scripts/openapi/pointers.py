@@ -10,7 +10,7 @@ __all__ = ["find", "followed", "place_of", "steps"]
 
 
 def place_of(place: str, key: str | int) -> str:
-    """Return the pointer to a member of the value at ``place``."""
+    """Return the pointer to a member of the value at `place`."""
     return f"{place}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
@@ -20,7 +20,7 @@ def steps(pointer: str) -> list[str]:
 
 
 def find(document: dict[str, Any], reference: str, place: str) -> Any:
-    """Return what ``reference`` names in ``document``. Raises `SpecError`, at ``place``, if there is nothing."""
+    """Return what `reference` names in `document`. Raises `SpecError`, at `place`, if there is nothing."""
     if not reference.startswith("#/"):
         raise SpecError(f"{reference!r} is outside of this document: give the whole of it", place)
     value: Any = document
@@ -32,7 +32,7 @@ def find(document: dict[str, Any], reference: str, place: str) -> Any:
 
 
 def followed(document: dict[str, Any], value: Any, place: str) -> tuple[dict[str, Any], str]:
-    """Return the object that ``value`` is or refers to, and its place; what stands beside a reference adds to it.
+    """Return the object that `value` is or refers to, and its place; what stands beside a reference adds to it.
 
     Raises:
         SpecError: it is no mapping, or a reference names nothing, or itself.

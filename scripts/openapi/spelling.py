@@ -1,8 +1,8 @@
 """OpenAPI 3.0's spellings of a schema, written as 3.1 has them, so that both mean the same to all that follows.
 
 Source: "Migrating from OpenAPI 3.0 to 3.1.0" of the OpenAPI Initiative, and OpenAPI 3.1.0, §4.8.24 "Schema Object".
-One goes the other way: the content keywords of 3.1 become ``format: binary`` and ``format: byte``, because generators
-take ``contentMediaType`` for a text field without a warning.
+One goes the other way: the content keywords of 3.1 become `format: binary` and `format: byte`, because generators
+take `contentMediaType` for a text field without a warning.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def respelled(document: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of an OpenAPI document with every schema in the spelling of 3.1.
 
     Raises:
-        SpecError: a ``nullable`` can be read in two ways. Its place is a JSON pointer.
+        SpecError: a `nullable` can be read in two ways. Its place is a JSON pointer.
     """
     result: dict[str, Any] = _respelled(document, "document", "")
     return result
@@ -95,7 +95,7 @@ def _schema(schema: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _content_format(schema: dict[str, Any]) -> tuple[str, str] | None:
-    """Return the keyword that says how bytes are written, and the ``format`` that says the same."""
+    """Return the keyword that says how bytes are written, and the `format` that says the same."""
     encoding, media_type = schema.get("contentEncoding"), schema.get("contentMediaType")
     if media_type is None and encoding in ("binary", "base64"):
         return "contentEncoding", "binary" if encoding == "binary" else "byte"
@@ -105,7 +105,7 @@ def _content_format(schema: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def nullable(schema: dict[str, Any], place: str) -> dict[str, Any]:
-    """Return ``schema``, which says ``nullable: true`` at ``place``, as 3.1 says it."""
+    """Return `schema`, which says `nullable: true` at `place`, as 3.1 says it."""
     if any(key in schema for key in (*_COMBINERS, "not")):
         raise SpecError("nullable beside a combination: OpenAPI 3.0 leaves open what it allows", place)
     if "$ref" in schema:

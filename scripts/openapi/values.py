@@ -23,7 +23,7 @@ __all__ = [
 
 
 def mapping(value: object, place: str) -> dict[str, object]:
-    """Return ``value``. Raises `SpecError` unless it is a mapping."""
+    """Return `value`. Raises `SpecError` unless it is a mapping."""
     if not isinstance(value, dict):
         raise SpecError(f"a mapping was expected, not {value!r}", place)
     return value
@@ -38,7 +38,7 @@ def members(value: object, place: str) -> Iterator[tuple[str, object, str]]:
 def fields(
     value: object, place: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, object]:
-    """Return ``value``, a mapping with these keys.
+    """Return `value`, a mapping with these keys.
 
     Raises:
         SpecError: it is no mapping, lacks a required key, or has a key that is neither.
@@ -62,21 +62,21 @@ def refuse_key(place: str, key: str) -> NoReturn:
 
 
 def string(value: object, place: str) -> str:
-    """Return ``value``. Raises `SpecError` unless it is a string."""
+    """Return `value`. Raises `SpecError` unless it is a string."""
     if not isinstance(value, str):
         raise SpecError(f"a string was expected, not {value!r}", place)
     return value
 
 
 def boolean(value: object, place: str) -> bool:
-    """Return ``value``. Raises `SpecError` unless it is true or false."""
+    """Return `value`. Raises `SpecError` unless it is true or false."""
     if not isinstance(value, bool):
         raise SpecError(f"true or false was expected, not {value!r}", place)
     return value
 
 
 def sequence(value: object, place: str) -> list[object]:
-    """Return ``value``. Raises `SpecError` unless it is a list."""
+    """Return `value`. Raises `SpecError` unless it is a list."""
     if not isinstance(value, list):
         raise SpecError(f"a list was expected, not {value!r}", place)
     return value
@@ -95,5 +95,5 @@ def one_member(value: object, place: str) -> tuple[object, str]:
 
 
 def same(one: object, other: object) -> bool:
-    """Tell whether two documents are equal, as JSON sees it: ``1`` is neither ``true`` nor 1.0."""
+    """Tell whether two documents are equal, as JSON sees it: `1` is neither `true` nor 1.0."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

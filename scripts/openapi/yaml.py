@@ -1,7 +1,7 @@
 """YAML and JSON in, and YAML out, with nothing left to the taste of a loader.
 
-`load` resolves plain scalars by the core schema of YAML 1.2.2 (§10.3) and by nothing else, so that ``no`` is a word and
-``2024-01-01`` is not a date. It works on the events of libyaml, which PyYAML brings along: its own constructors, and
+`load` resolves plain scalars by the core schema of YAML 1.2.2 (§10.3) and by nothing else, so that `no` is a word and
+`2024-01-01` is not a date. It works on the events of libyaml, which PyYAML brings along: its own constructors, and
 those of ruamel, resolve more than that, and share one object between an anchor and its aliases.
 
 `dump` writes what loaders of YAML 1.1 and 1.2 read alike.
@@ -48,12 +48,12 @@ _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c
 def load(text: str, *, name: str, first_line: int = 1) -> object:
     """Read one document of YAML or JSON into plain, unshared Python values.
 
-    ``name`` and ``first_line`` say where the text comes from; they only serve the errors.
+    `name` and `first_line` say where the text comes from; they only serve the errors.
 
     Raises:
         SpecError: the text is neither, holds no document or several, a key twice, a key that is neither a string nor
             an integer, a tag, a merge key, an alias to nothing or to what surrounds it, a number that JSON cannot
-            hold, or is unreasonably deep or large. Its place is ``<name> line <n>``.
+            hold, or is unreasonably deep or large. Its place is `<name> line <n>`.
     """
     return _Reader(text, name, first_line).documents(single=True)[0]
 

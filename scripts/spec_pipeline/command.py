@@ -91,7 +91,7 @@ def _at_root(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def run(name: str, work: Callable[[], int], expected: tuple[type[Exception], ...]) -> int:
-    """Do ``work`` and return its exit status; an ``expected`` exception becomes one line, all others a traceback."""
+    """Do `work` and return its exit status; an `expected` exception becomes one line, all others a traceback."""
     for stream in (sys.stdout, sys.stderr):
         # What is published holds characters that a console's own encoding may lack.
         if isinstance(stream, io.TextIOWrapper):

@@ -156,7 +156,7 @@ def _is_one_operation(part: Published) -> bool:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Put ``data`` where ``path`` is; until the last step the old file stays whole."""
+    """Put `data` where `path` is; until the last step the old file stays whole."""
     aside = path.with_name(f".{path.name}.new")
     aside.write_bytes(data)
     aside.replace(path)

@@ -515,6 +515,13 @@ def test_the_one_layout_is_the_layout_of_itself_and_shares_nothing(page: str) ->
         (lambda d: d["paths"]["/a"]["post"].update(parameters=[{"$ref": "#/components/parameters/No"}]), "/0"),
         (lambda d: d["paths"]["/a"]["post"].update(parameters=[{"$ref": "other.yaml#/A"}]), "/0"),
         (lambda d: d["paths"]["/a"]["post"].update(responses=7), "/responses"),
+        (
+            lambda d: (
+                d["components"].update(parameters={"P": {"$ref": "#/components/parameters/P"}}),
+                d["paths"]["/a"]["post"].update(parameters=[{"$ref": "#/components/parameters/P"}]),
+            ),
+            "/components/parameters/P",
+        ),
         (lambda d: d["paths"].update({"/a": 7}), "/paths/~1a"),
         (lambda d: d["components"]["schemas"].update(A={"$ref": f"{SCHEMAS}A"}), "/components/schemas/A"),
         (
@@ -530,3 +537,17 @@ def test_what_cannot_be_read_is_named(change: Any, place: str) -> None:
     with pytest.raises(SpecError) as caught:
         diff(broken, broken)
     assert caught.value.place.endswith(place)
+
+
+def test_what_stands_beside_a_reference_adds_to_it() -> None:
+    old = document()
+    old["components"]["responses"] = {"Done": {"description": "Done"}}
+    old["paths"]["/a"]["post"]["responses"]["200"] = {"$ref": "#/components/responses/Done"}
+    new = copy.deepcopy(old)
+    new["paths"]["/a"]["post"]["responses"]["200"]["description"] = "Made"
+    (change,) = diff(old, new)
+    assert (change.pointer, change.new, change.impact) == (
+        "/paths/~1a/post/responses/200/description",
+        "Made",
+        WORDING,
+    )

@@ -82,9 +82,9 @@ _HIT = {
 class Change:
     """One difference.
 
-    ``pointer`` is a JSON pointer into the new document, or into the old one for what is gone; both documents in the
-    one layout. ``what`` says it in words. ``old`` and ``new`` are values or `ABSENT`. ``inside`` is the place in a
-    component that did not change itself, but took another's place at ``pointer``.
+    `pointer` is a JSON pointer into the new document, or into the old one for what is gone; both documents in the
+    one layout. `what` says it in words. `old` and `new` are values or `ABSENT`. `inside` is the place in a
+    component that did not change itself, but took another's place at `pointer`.
     """
 
     pointer: str

@@ -44,7 +44,7 @@ _IGNORED_HEADERS = ("accept", "content-type", "authorization")
 
 
 def diff(old: Node, new: Node) -> list[Change]:
-    """Return what changed from ``old`` to ``new``, two documents laid out: the worst first, then by place."""
+    """Return what changed from `old` to `new`, two documents laid out: the worst first, then by place."""
     comparison = _Comparison(old, new)
     comparison.documents()
     return sorted(comparison.found.values(), key=lambda change: (-change.impact, change.pointer, change.what))

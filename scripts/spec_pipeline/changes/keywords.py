@@ -62,7 +62,7 @@ def means_nothing(key: str) -> bool:
 class Located:
     """A value and where it stands. A schema's keywords may stand in several places, once references are followed.
 
-    ``part`` names the keywords of what is only a part of the schema that stands there.
+    `part` names the keywords of what is only a part of the schema that stands there.
     """
 
     value: Any
@@ -103,8 +103,8 @@ class Reader:
     def keywords(self, schema: Located) -> Keywords:
         """Return the keywords of a schema with references followed.
 
-        What says the same with more words is written with fewer: ``const`` and ``example``; an ``allOf``, ``anyOf`` or
-        ``oneOf`` of one; a union of a schema with null, or of types; an ``allOf`` of objects.
+        What says the same with more words is written with fewer: `const` and `example`; an `allOf`, `anyOf` or
+        `oneOf` of one; a union of a schema with null, or of types; an `allOf` of objects.
         """
         key = schema.identity
         if key not in self._read:
@@ -135,7 +135,7 @@ class Reader:
         return here
 
     def _target(self, schema: Located) -> Located | None:
-        """Return the schema that ``schema`` refers to, at the end of a chain; None if it is no reference."""
+        """Return the schema that `schema` refers to, at the end of a chain; None if it is no reference."""
         target, seen = None, set()
         while (name := (target or schema).component) is not None and name not in seen:
             seen.add(name)
@@ -161,7 +161,7 @@ class Reader:
         return here
 
     def _types(self, parts: list[Located], combiner: str) -> list[str]:
-        """Return the types that the ``parts`` name, if they do nothing else, and ``oneOf`` lets each of them hold."""
+        """Return the types that the `parts` name, if they do nothing else, and `oneOf` lets each of them hold."""
         types: list[str] = []
         for part in parts:
             keywords = self.keywords(part)
@@ -173,7 +173,7 @@ class Reader:
         return [] if len(parts) < 2 or (combiner == "oneOf" and overlap) else list(dict.fromkeys(types))
 
     def _joined(self, here: Keywords) -> Keywords:
-        """Write an ``allOf`` of several objects as one object, if nothing that they say contradicts anything."""
+        """Write an `allOf` of several objects as one object, if nothing that they say contradicts anything."""
         properties: dict[str, Located] = {}
         required: dict[str, str] = {}
         types: list[Located] = []

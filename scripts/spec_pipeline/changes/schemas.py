@@ -6,9 +6,9 @@ what widens it breaks readers. Where that rule alone would mislead:
 - a new optional property is compatible both ways, although a request's schema narrows by it and a response's widens;
 - a removed property is breaking both ways: a caller sends, or a reader reads, what means nothing any more;
 - a response that comes to allow undocumented properties is compatible, for a reader ignores those already;
-- a ``default`` that changes or goes is breaking in a request (what is left out means something else now);
-- ``format: binary`` coming or going is breaking both ways: it decides between a file and a text field;
-- the alternatives of ``oneOf`` are taken to exclude each other, as their authors mean them to;
+- a `default` that changes or goes is breaking in a request (what is left out means something else now);
+- `format: binary` coming or going is breaking both ways: it decides between a file and a text field;
+- the alternatives of `oneOf` are taken to exclude each other, as their authors mean them to;
 - a keyword that is not known here is breaking, since nobody has said which way it goes.
 
 Why own code: `diff` says.
@@ -56,7 +56,7 @@ _BYTES = ("binary", "byte")
 
 @dataclass
 class SchemaDiff:
-    """Compares schemas of two documents, and reports what it finds with ``report``."""
+    """Compares schemas of two documents, and reports what it finds with `report`."""
 
     old_document: Node
     new_document: Node
@@ -68,7 +68,7 @@ class SchemaDiff:
         self.meaning = Meaning(self.old, self.new)
 
     def compare(self, old: Any, new: Any, *, old_at: str, new_at: str, direction: Direction) -> None:
-        """Compare the schemas ``old`` and ``new``, which stand at these places."""
+        """Compare the schemas `old` and `new`, which stand at these places."""
         _Comparison(self, direction).schemas(Located(old, old_at), Located(new, new_at))
 
     def seen(self, *compared: object) -> bool:
@@ -78,14 +78,14 @@ class SchemaDiff:
         return known
 
     def swapped(self, old: Located, new: Located) -> bool:
-        """Tell whether ``new`` refers to another component than ``old``, and not to one that was renamed."""
+        """Tell whether `new` refers to another component than `old`, and not to one that was renamed."""
         one, other = old.component, new.component
         return other is not None and one != other and (self.old.has(other) or one is None or self.new.has(one))
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    """``at`` is the place of use where one component took another's place: what differs is told there."""
+    """`at` is the place of use where one component took another's place: what differs is told there."""
 
     run: SchemaDiff
     direction: Direction

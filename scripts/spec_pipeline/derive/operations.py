@@ -24,7 +24,7 @@ _TARGET = re.compile(rf"\$\.paths\[(['\"])(?P<path>/[^'\"]*)\1\]\.(?P<method>{'|
 
 
 def generated(spec: Path) -> list[Operation]:
-    """Return what `operations.toml` in the directory ``spec`` names; without that file, what the overlay names."""
+    """Return what `operations.toml` in the directory `spec` names; without that file, what the overlay names."""
     file = spec / FILE
     if not file.exists():
         return named_by(yaml.load((spec / "overlay.yaml").read_text("utf-8"), name="spec/overlay.yaml"))

@@ -28,7 +28,7 @@ class Selection:
 
 
 def selected(documents: list[tuple[str, object]], wanted: list[Operation]) -> Selection:
-    """Return what published documents, each with its name, say about the ``wanted`` operations.
+    """Return what published documents, each with its name, say about the `wanted` operations.
 
     Raises:
         SpecError: one cannot be read or is no valid OpenAPI, or two contradict each other. Its place names it.
@@ -60,7 +60,7 @@ def openapi(document: object) -> dict[str, Any]:
 
 
 def vendored(source: Source, spec: Path, wanted: list[Operation]) -> Selection:
-    """Return the contract of what is vendored in the directory ``spec``."""
+    """Return the contract of what is vendored in the directory `spec`."""
     name = f"spec/{source.file}"
     found = yaml.load_all((spec / source.file).read_bytes().decode(), name=name)
     several = len(found) > 1

@@ -6,18 +6,18 @@ that names the place. Nobody has published what form A means, so a guess would b
 What form A has lost, and this therefore cannot give back:
 
 - the operation's tags, summary, description and operationId (the page's prose has the middle two);
-- ``info``: title and version are those of the published OpenAPI documents, its description is gone;
-- the security schemes' names: the title with ``_`` for spaces. Which of ``_``, ``-`` or a space
-  stood there is lost; where the API published both forms, it was ``_``;
+- `info`: title and version are those of the published OpenAPI documents, its description is gone;
+- the security schemes' names: the title with `_` for spaces. Which of `_`, `-` or a space
+  stood there is lost; where the API published both forms, it was `_`;
 - where security and servers were declared, document, path or operation: servers come out at the
-  document and security at the operation, with ``security: []`` for the document;
+  document and security at the operation, with `security: []` for the document;
 - whether a description stood at a parameter or at its schema: it comes out at the parameter. That
   of a request or response comes out once, though it stands at each of its media types;
-- a media type's own ``example``, and an example named ``example`` without a summary. Form A has one
-  of that name wherever the authors named none, filled in (``<string>``, 123) where they gave no
+- a media type's own `example`, and an example named `example` without a summary. Form A has one
+  of that name wherever the authors named none, filled in (`<string>`, 123) where they gave no
   value either, so theirs cannot be told from filler. All of these are dropped; examples of other
-  names, and the ``example`` of a schema, are the authors' and kept;
-- whether a component was referred to by, or inlined with, an ``allOf`` of several schemas;
+  names, and the `example` of a schema, are the authors' and kept;
+- whether a component was referred to by, or inlined with, an `allOf` of several schemas;
 - components that the operation does not use.
 """
 
@@ -50,7 +50,7 @@ Node = dict[str, Any]
 def to_openapi(document: object) -> dict[str, Any]:
     """Convert a document of form A, as `yaml.load` returns it.
 
-    The result shares nothing with ``document``.
+    The result shares nothing with `document`.
 
     Raises:
         SpecError: a key is unknown or missing, a value is of the wrong kind, or the document

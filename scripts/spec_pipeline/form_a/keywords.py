@@ -47,7 +47,7 @@ def _values(value: object, place: str) -> object:
 
 
 def distinct_strings(value: object, place: str) -> list[str]:
-    """Return ``value``. Raises `SpecError` unless it is a list of strings, none of them twice."""
+    """Return `value`. Raises `SpecError` unless it is a list of strings, none of them twice."""
     names = [string(item, place_of(place, i)) for i, item in enumerate(sequence(value, place))]
     if len(set(names)) != len(names):
         raise SpecError("a name stands here twice: check the published page", place)

@@ -1,9 +1,9 @@
 """Schemas of Mintlify's intermediate form, as schemas of OpenAPI 3.1.
 
-There are two kinds. Mintlify's own stand in a ``schemaArray`` and under a parameter: their
-properties and items are wrapped in an ``allOf`` of one, types read ``enum<string>`` and ``file``,
-and ``required``, ``requiredProperties`` and ``refIdentifier`` stand beside the keywords. Everything
-below them is a schema as its authors wrote it, ``nullable`` of OpenAPI 3.0 included.
+There are two kinds. Mintlify's own stand in a `schemaArray` and under a parameter: their
+properties and items are wrapped in an `allOf` of one, types read `enum<string>` and `file`,
+and `required`, `requiredProperties` and `refIdentifier` stand beside the keywords. Everything
+below them is a schema as its authors wrote it, `nullable` of OpenAPI 3.0 included.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Schemas:
     _references: list[tuple[str, str]] = field(default_factory=list)
 
     def mintlify(self, value: object, place: str, *, beside: tuple[str, ...] = ()) -> Schema:
-        """Convert one of Mintlify's own schemas; ``beside`` are keys the caller reads itself.
+        """Convert one of Mintlify's own schemas; `beside` are keys the caller reads itself.
 
-        A schema with ``refIdentifier`` becomes a component, and a reference to it is returned.
+        A schema with `refIdentifier` becomes a component, and a reference to it is returned.
 
         Raises:
             SpecError: it holds a key or a type not known here, can be read in two ways, or defines
@@ -72,7 +72,7 @@ class Schemas:
         return {"$ref": reference}
 
     def define(self, value: object, place: str) -> None:
-        """Take in the document's own ``components.schemas``.
+        """Take in the document's own `components.schemas`.
 
         Raises:
             SpecError: as for `mintlify`.

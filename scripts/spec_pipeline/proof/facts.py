@@ -28,8 +28,8 @@ UNDOCUMENTED = {
 class WrapperFacts:
     """What the wrapper does, as `wrapper_facts` sees it from outside.
 
-    ``path`` has ``{}`` for its parameters. ``errors`` maps each status to the name of the error that it becomes;
-    ``envelopes`` are the ways to the object with the error's fields. Types are those of JSON that it accepts.
+    `path` has `{}` for its parameters. `errors` maps each status to the name of the error that it becomes;
+    `envelopes` are the ways to the object with the error's fields. Types are those of JSON that it accepts.
     """
 
     base_url: str
@@ -52,7 +52,7 @@ class WrapperFacts:
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact on which the wrapper and the contract differ. ``do`` is what to do about it."""
+    """A fact on which the wrapper and the contract differ. `do` is what to do about it."""
 
     id: str
     pointer: str

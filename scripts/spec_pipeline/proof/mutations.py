@@ -57,11 +57,11 @@ _SCHEMAS = "#/components/schemas/"
 
 @dataclass(frozen=True)
 class Mutation:
-    """One change. ``cls`` is breaking, compatible, wording, or none for what changes nothing.
+    """One change. `cls` is breaking, compatible, wording, or none for what changes nothing.
 
-    ``noticed_by`` maps each check that has to notice it to the place that the check has to name. Of ``patch`` (to the
-    contract), ``text`` (to the published block), ``page`` (in its place) and ``rewrite`` there is one. ``given`` is a
-    patch to both sides, for what the contract does not use yet. ``forms`` are those in which it says what it means to.
+    `noticed_by` maps each check that has to notice it to the place that the check has to name. Of `patch` (to the
+    contract), `text` (to the published block), `page` (in its place) and `rewrite` there is one. `given` is a
+    patch to both sides, for what the contract does not use yet. `forms` are those in which it says what it means to.
     """
 
     id: str
@@ -117,7 +117,7 @@ def _mutation(entry: Node, place: str) -> Mutation:
 
 @dataclass(frozen=True)
 class Notice:
-    """That a check noticed something, and where; ``impact`` is what the diff makes of it."""
+    """That a check noticed something, and where; `impact` is what the diff makes of it."""
 
     check: str
     pointer: str
@@ -126,7 +126,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checks made of a mutation in all its forms; ``problems`` is empty if that is what they should."""
+    """What the checks made of a mutation in all its forms; `problems` is empty if that is what they should."""
 
     mutation: Mutation
     notices: frozenset[Notice]
@@ -142,7 +142,7 @@ class Verdict:
 class _Derived:
     """What is derived from a contract, as text, and what is known to be wrong with it.
 
-    Without a ``client`` the overlay does not fit, at the place ``refused``.
+    Without a `client` the overlay does not fit, at the place `refused`.
     """
 
     openapi: str
@@ -152,7 +152,7 @@ class _Derived:
 
 
 class Judge:
-    """Applies mutations to what is vendored in the directory ``spec`` and runs the checks on what comes out."""
+    """Applies mutations to what is vendored in the directory `spec` and runs the checks on what comes out."""
 
     def __init__(self, spec: Path, pages: Path, wrapper: WrapperFacts) -> None:
         self._spec = spec

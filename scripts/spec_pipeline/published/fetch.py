@@ -21,10 +21,10 @@ def is_address(name: str) -> bool:
 
 
 def read(name: str) -> bytes:
-    """Return what ``name``, a path or a URL, holds.
+    """Return what `name`, a path or a URL, holds.
 
     Raises:
-        SpecError: it cannot be had, is larger than 20 MB, or would travel unencrypted. Its place is ``name``.
+        SpecError: it cannot be had, is larger than 20 MB, or would travel unencrypted. Its place is `name`.
     """
     if is_address(name):
         return _fetch(name)

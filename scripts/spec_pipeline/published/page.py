@@ -1,6 +1,6 @@
 """A page of the published reference: Markdown prose around one fenced YAML block.
 
-The site has published three forms (see ``Form``). A and B share one fence, so the body decides
+The site has published three forms (see `Form`). A and B share one fence, so the body decides
 between them.
 """
 
@@ -24,7 +24,7 @@ class Form(Enum):
 
     A: Mintlify's intermediate form of one operation.
     B: an OpenAPI 3.1 document, behind the fence of form A.
-    C: an OpenAPI 3.1 document, behind a fence that names the published ``openapi.yaml``.
+    C: an OpenAPI 3.1 document, behind a fence that names the published `openapi.yaml`.
     """
 
     A = "A"
@@ -45,8 +45,8 @@ class Fence:
 class Page:
     """A published page.
 
-    ``summary`` is the quotation under the title, ``description`` the prose after it. ``block`` is
-    the text between the fences as it stands in the page, line ends included; ``document`` is what it says.
+    `summary` is the quotation under the title, `description` the prose after it. `block` is
+    the text between the fences as it stands in the page, line ends included; `document` is what it says.
     """
 
     title: str
@@ -68,13 +68,13 @@ _INFO = re.compile(r"yaml (?P<file>\S+) (?P<method>[A-Za-z]+) (?P<path>/\S*)")
 def read_page(text: str, *, name: str) -> Page:
     """Read one published page.
 
-    Pass the text as it was published: read the file with ``newline=""``, or the block is not the
+    Pass the text as it was published: read the file with `newline=""`, or the block is not the
     published one.
 
     Raises:
         SpecError: there is no title, not exactly one block of the three forms, the fence is not
             closed, or its file name, method or path contradicts the body. Its place is
-            ``<name> line <n>``.
+            `<name> line <n>`.
     """
     lines = list(_lines(text))
     blocks = [(found, info) for found in _fenced(lines, name) if (info := _INFO.fullmatch(found.info))]

@@ -22,8 +22,8 @@ _SEPARATOR = "---\n"
 class Published:
     """A page or document as it was published.
 
-    ``name`` is what it was called, for messages; ``page`` its address, as far as that is known. ``text`` is the page's
-    block, or the whole document, as it stands there; ``document`` is what that says.
+    `name` is what it was called, for messages; `page` its address, as far as that is known. `text` is the page's
+    block, or the whole document, as it stands there; `document` is what that says.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Published:
 
 
 def read(data: bytes, name: str) -> Published:
-    """Take apart what ``name`` (a path or an address) holds.
+    """Take apart what `name` (a path or an address) holds.
 
     Raises:
         SpecError: it is neither a page with one block of the three forms nor a document of form A or OpenAPI 3.1.
