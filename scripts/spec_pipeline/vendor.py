@@ -80,17 +80,21 @@ def _verdict(changes: list[Change]) -> str:
 def _show_parts(parts: list[Published], new: Selection, wanted: list[Operation], *, every: bool) -> None:
     for part in parts:
         there = listed(openapi(part.document))
-        what = shown(there[0]) if len(there) == 1 else f"{len(there)} operations"
+        what = shown(there[0]) if len(there) == 1 else _operations(len(there))
         print(f"{part.name}: form {part.form.value}, {what}")
     if new.left:
         hint = "" if every else "; --verbose lists them"
-        print(f"Left out, because spec/{operations.FILE} does not name them: {len(new.left)} operations{hint}")
+        print(f"Left out, because spec/{operations.FILE} does not name them: {_operations(len(new.left))}{hint}")
     for operation in new.left if every else ():
         print(f"  {shown(operation)}")
     there_are = {route(*operation) for operation in listed(new.document)}
     for operation in wanted:
         if route(*operation) not in there_are:
             print(f"Not published here, though spec/{operations.FILE} names it: {shown(operation)}")
+
+
+def _operations(count: int) -> str:
+    return f"{count} operation{'' if count == 1 else 's'}"
 
 
 def _show_changes(changes: list[Change]) -> None:

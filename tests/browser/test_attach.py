@@ -451,7 +451,7 @@ def test_a_page_that_hangs_is_an_error_in_time(
 ) -> None:
     page.goto(site.url())
     handle = page.query_selector("input")
-    hang = "() => { const end = Date.now() + 2000; while (Date.now() < end); }"
+    hang = "() => { const end = Date.now() + 4000; while (Date.now() < end); }"
     if when == "before":
         page.evaluate(f"() => {{ setTimeout({hang}, 0) }}")
         time.sleep(0.1)
@@ -460,7 +460,7 @@ def test_a_page_that_hangs_is_an_error_in_time(
     started = time.monotonic()
     with pytest.raises(AttachError, match=r"within 0\.3 seconds"):
         twin.attach(handle, files[0], timeout=0.3)
-    assert time.monotonic() - started < 1.7
+    assert time.monotonic() - started < 3.7
     # And both are well again.
     handle.evaluate("input => { input.onchange = null }")
     twin.attach(handle, files[1])

@@ -248,7 +248,7 @@ def test_a_deadline_ends_the_waiting_for_the_answer(call: Call, raw_server: RawS
     started = time.monotonic()
     with pytest.raises(OutcomeUnknown):
         call(raw_server.base_url, "upload_file", SESSION, b"x", deadline=0.5, **LARGE)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 2.9
 
 
 @both
