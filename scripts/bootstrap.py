@@ -104,7 +104,7 @@ def hand_over(command: "list[str]", directory: "str | None" = None, **environmen
 
 
 def ensure(kind: str) -> str:
-    """The path of the Python of an environment that holds `kind`, made or completed if need be."""
+    """Return the path of the Python of an environment that holds `kind`, made or completed if need be."""
     directory = KINDS[kind].directory
     if not _is_current(kind):
         with _only_one(os.path.basename(directory)):
@@ -114,7 +114,7 @@ def ensure(kind: str) -> str:
 
 
 def ensure_browser(python: str) -> "str | None":
-    """The path of a Chromium, installed if need be and possible; None, and advice on stderr, otherwise."""
+    """Return the path of a Chromium, installed if need be and possible; None, and advice on stderr, otherwise."""
     named = os.environ.get("ANCHOR_UPLOADS_BROWSER")
     if named:
         return named
@@ -222,7 +222,7 @@ def _project_hash() -> str:
 
 
 def _base(directory: str) -> str:
-    """What an environment stands on: its interpreter, exchanged at times by an upgrade, and its place.
+    """Return what an environment stands on: its interpreter, exchanged at times by an upgrade, and its place.
 
     Its commands name both, so one that was moved or copied has to be made anew.
     """
@@ -260,7 +260,7 @@ PROBE = (
 
 
 def _find_python(minimum: "tuple[int, int]") -> str:
-    """A Python that is new enough and can make environments: the one that runs this if it will do."""
+    """Return a Python that is new enough and can make environments: the one that runs this if it will do."""
     incapable = None
     for candidate in _candidates(minimum):
         try:
@@ -315,7 +315,7 @@ def _candidates(minimum: "tuple[int, int]") -> "Iterator[list[str]]":
 
 
 def _working_browser(python: str) -> "str | None":
-    """What the project itself would use, if it starts."""
+    """Return what the project itself would use, if it starts."""
     found = subprocess.run(
         [python, "-c", "from anchor_uploads.local import find_browser; print(find_browser() or '')"],
         stdout=subprocess.PIPE,

@@ -23,7 +23,7 @@ Upload = Callable[[], None]
 
 
 def raw_sendfile(port: int, path: Path) -> Upload:
-    """A socket and `sendfile`: what no HTTP client can beat."""
+    """Send by a socket and `sendfile`: what no HTTP client can beat."""
     connection = socket.create_connection(("127.0.0.1", port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     size = path.stat().st_size
@@ -41,7 +41,7 @@ def raw_sendfile(port: int, path: Path) -> Upload:
 
 
 def http_client(port: int, path: Path) -> Upload:
-    """The standard library, blocks of 1 MiB."""
+    """Send by the standard library, in blocks of 1 MiB."""
     connection = http.client.HTTPConnection("127.0.0.1", port, blocksize=1 << 20)
     size = path.stat().st_size
 

@@ -34,7 +34,7 @@ class Observed:
     seconds: float
 
     def json(self) -> Any:
-        """The body. Raises `ValueError` if it is not JSON."""
+        """Return the body. Raises `ValueError` if it is not JSON."""
         try:
             return json.loads(self.body)
         except RecursionError as error:
@@ -118,7 +118,7 @@ def _compare(reply: Reply, observed: Observed, wrong: list[str], notes: list[str
 
 
 def _told(observed: Observed) -> tuple[str, str | None]:
-    """The body's shape, and the text in it that is meant for people."""
+    """Return the body's shape, and the text in it that is meant for people."""
     try:
         body = observed.json()
     except ValueError:

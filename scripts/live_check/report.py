@@ -23,7 +23,7 @@ _STYLES = {
 
 
 def as_json(base_url: str, findings: Iterable[Finding]) -> dict[str, Any]:
-    """A document that `json` can write."""
+    """Return a document that `json` can write."""
     findings = list(findings)
     counts = {verdict.value: sum(it.verdict is verdict for it in findings) for verdict in Verdict}
     return {
@@ -35,7 +35,7 @@ def as_json(base_url: str, findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def as_text(base_url: str, findings: Iterable[Finding], *, colour: bool) -> str:
-    """The table, and what is known now that the contract leaves open."""
+    """Return the table, and what is known now that the contract leaves open."""
     findings = list(findings)
     title = f"The contract and {base_url}"
     rows = [
@@ -59,7 +59,7 @@ def as_text(base_url: str, findings: Iterable[Finding], *, colour: bool) -> str:
 
 
 def answers(findings: Iterable[Finding]) -> dict[str, str]:
-    """What these findings say about questions that the contract leaves open."""
+    """Return what these findings say about questions that the contract leaves open."""
     known = {finding.name: finding for finding in findings}
     errors = {f"{it.status} {it.shape}": it.name for it in known.values() if it.status is not None and it.status >= 400}
     strange = [f"{it.status} ({it.name})" for it in known.values() if it.verdict is Verdict.OPEN]
@@ -75,7 +75,7 @@ def answers(findings: Iterable[Finding]) -> dict[str, str]:
 
 
 def _path_rule(uploads: list[Finding]) -> str:
-    """Whether "saved at", and a path that ends with the name as it was sent, holds for all."""
+    """Tell whether "saved at", and a path that ends with the name as it was sent, holds for all."""
     if not uploads:
         return "no upload was taken"
     other = [it for it in uploads if it.path is None or re.split(r"[\\/]", it.path)[-1] != it.file_name]

@@ -13,7 +13,7 @@ _LIMIT = 300
 
 
 def documented_shape(contract: Contract, schema: Json) -> str:
-    """A schema in one line: `{error: {code: integer, message: string}}`."""
+    """Return a schema in one line: `{error: {code: integer, message: string}}`."""
     schema = contract.resolve(schema)
     properties = schema.get("properties", {})
     if not properties:
@@ -23,7 +23,7 @@ def documented_shape(contract: Contract, schema: Json) -> str:
 
 
 def observed_shape(value: Any) -> str:
-    """A body in the same words."""
+    """Return a body in the same words."""
     text = _shape(value)
     return text if len(text) <= _LIMIT else f"{text[:_LIMIT]}…"
 

@@ -164,7 +164,7 @@ def _handle(target: Any, api: Any, timeout: float) -> _Calls:
 
 
 def _session(handle: Any, api: Any) -> _Calls:
-    """A CDP session of the process that the element's frame is in: frames of a site share that of their parent."""
+    """Return a CDP session of the process that the frame is in: frames of a site share that of their parent."""
     frame = yield handle.owner_frame
     if frame is None:
         raise AttachError("the element is in no page; find it again")

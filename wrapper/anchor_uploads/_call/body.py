@@ -133,7 +133,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
             self._tell(UploadProgress(self._source.name, 0, self._source.size, self._attempt))
 
     async def announce_async(self) -> None:
-        """The same where `on_progress` may have to be awaited."""
+        """Do the same where `on_progress` may have to be awaited."""
         with self._noting_what_is_raised():
             await self._tell_async(UploadProgress(self._source.name, 0, self._source.size, self._attempt))
 

@@ -60,7 +60,7 @@ class Operation:
 
 
 def upload(session_id: UUID) -> Operation:
-    """The operation that puts a file into a session (`uploadFile`)."""
+    """Return the operation that puts a file into a session (`uploadFile`)."""
     # The payload is never read from here: the wrapper's own body streams it.
     form = UploadForm(file=File(payload=None))  # type: ignore[arg-type]
     arguments = upload_file._get_kwargs(session_id, body=form)
@@ -69,7 +69,7 @@ def upload(session_id: UUID) -> Operation:
 
 
 def create(body: dict[str, Any]) -> Operation:
-    """The operation that starts a session (`createSession`); `body` is sent as JSON unless it is empty.
+    """Return the operation that starts a session (`createSession`); `body` is sent as JSON unless it is empty.
 
     Raises `InvalidArgument` if `body` does not have the documented shape, or cannot be JSON.
     """
@@ -82,12 +82,12 @@ def create(body: dict[str, Any]) -> Operation:
 
 
 def get(session_id: UUID) -> Operation:
-    """The operation that tells a session's state (`getSession`)."""
+    """Return the operation that tells a session's state (`getSession`)."""
     arguments = get_session._get_kwargs(str(session_id))
     return Operation(arguments["method"].upper(), arguments["url"])
 
 
 def end(session_id: UUID) -> Operation:
-    """The operation that ends a session (`endSession`)."""
+    """Return the operation that ends a session (`endSession`)."""
     arguments = end_session._get_kwargs(str(session_id))
     return Operation(arguments["method"].upper(), arguments["url"])

@@ -17,18 +17,18 @@ Result = TypeVar("Result")
 
 
 def create_session(settings: Settings, body: dict[str, Any]) -> Calls[Session]:
-    """The steps that start a session; `body` is sent as it is."""
+    """Return the steps that start a session; `body` is sent as it is."""
     return _call(settings, contract.create(body), "create_session", reply.created_session, idempotent=False)
 
 
 def get_session(settings: Settings, session: SessionId) -> Calls[str | None]:
-    """The steps that ask for the status of a session."""
+    """Return the steps that ask for the status of a session."""
     session_id = session.uuid()
     return _call(settings, contract.get(session_id), f"get_session {session_id}", reply.session_status, idempotent=True)
 
 
 def end_session(settings: Settings, session: SessionId) -> Calls[str | None]:
-    """The steps that end a session."""
+    """Return the steps that end a session."""
     session_id = session.uuid()
     return _call(settings, contract.end(session_id), f"end_session {session_id}", reply.session_status, idempotent=True)
 

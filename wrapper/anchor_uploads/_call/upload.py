@@ -48,7 +48,7 @@ def check_options(options: UploadOptions) -> None:
 def upload(
     settings: Settings, session_id: UUID, source: Source, deadline: Deadline, options: UploadOptions
 ) -> Calls[UploadedFile]:
-    """The steps that put an opened source into a session. Raises what the README's table says."""
+    """Return the steps that put an opened source into a session. Raises what the README's table says."""
     operation = contract.upload(session_id)
     what = f"upload of {source.label} to session {session_id}"
 

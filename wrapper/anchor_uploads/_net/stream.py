@@ -85,7 +85,7 @@ class Watch:
         self._note(event, information, Tapped)
 
     async def trace_async(self, event: str, information: dict[str, Any]) -> None:
-        """The same for `httpx.AsyncClient`."""
+        """Do the same for `httpx.AsyncClient`."""
         self._note(event, information, AsyncTapped)
 
     def _note(self, event: str, information: dict[str, Any], tapped: Any) -> None:

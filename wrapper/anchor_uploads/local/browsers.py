@@ -25,7 +25,7 @@ class BrowserNotFound(RuntimeError):
 
 
 def find_browser() -> Path | None:
-    """The executable of a Chromium-family browser, or None if there is none.
+    """Return the executable of a Chromium-family browser, or None if there is none.
 
     Looks at `ANCHOR_UPLOADS_BROWSER`, then for an installed Chrome, Chromium or Edge, then for what
     Playwright has downloaded. Starts nothing.

@@ -46,14 +46,14 @@ class Gate:
         self._hosts = hosts
 
     def may_pass(self, query: str, header: str | None) -> bool:
-        """Whether the API key is in the query, or in the header `anchor-api-key`."""
+        """Tell whether the API key is in the query, or in the header `anchor-api-key`."""
         given = parameters(query).get("apiKey", "")
         # In a query a plus sign is a space to some clients, and to others, such as official ones, itself.
         readings = [header] if header is not None else [given, parameters(query.replace("+", " ")).get("apiKey", "")]
         return any(hmac.compare_digest(it.encode("utf-8", "replace"), self._api_key.encode()) for it in readings)
 
     def admit(self, head: bytes) -> tuple[Session, bytes]:
-        """The session that a handshake asks for, and the handshake to make with its browser. Raises `_Refused`."""
+        """Return the session that a handshake asks for, and the one to make with its browser. Raises `_Refused`."""
         request_line, *header_lines = head.decode("latin-1").split("\r\n")
         _method, target, _version = request_line.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in header_lines)}
@@ -75,7 +75,7 @@ class Gate:
 
 
 def parameters(query: str) -> dict[str, str]:
-    """The parameters of a URL's query, where a plus sign is one."""
+    """Return the parameters of a URL's query, where a plus sign is one."""
     pairs = (pair.partition("=") for pair in query.split("&"))
     return {unquote(name): unquote(value) for name, _, value in pairs}
 

@@ -220,7 +220,7 @@ def _explain(executable: Path, problem: str, profile: Path) -> str:
 
 
 def _singleton_directory(profile: Path) -> Path | None:
-    """The directory that Chromium makes in the system's temporary directory and never removes."""
+    """Return the directory that Chromium makes in the system's temporary directory and never removes."""
     try:
         directory = Path(os.readlink(profile / "SingletonSocket")).parent
     except OSError:

@@ -150,7 +150,7 @@ class Faults:
             self._pending.clear()
 
     def take(self, operation: str, session_id: str) -> Fault | None:
-        """The fault that a request meets; it counts as met."""
+        """Return the fault that a request meets; it counts as met."""
         with self._lock:
             for position, (fault, left) in enumerate(self._pending):
                 if fault.operation != operation or fault.session_id not in (None, session_id):

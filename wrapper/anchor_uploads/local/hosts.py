@@ -15,7 +15,7 @@ _HOST = re.compile(r"(\[[0-9a-z:.]+\]|[0-9a-z._-]+)(:\d{1,5})?", re.IGNORECASE)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine can reach a server that listens on `host`."""
+    """Tell whether nobody but this machine can reach a server that listens on `host`."""
     if host.lower() == "localhost":
         return True
     try:
@@ -36,7 +36,7 @@ class Hosts:
         self._names = {"localhost", "127.0.0.1", "[::1]", f"[{bound}]" if ":" in bound else bound.lower()}
 
     def problem(self, host: str) -> str | None:
-        """What is wrong with the Host header of a request; None if nothing is."""
+        """Return what is wrong with the Host header of a request; None if nothing is."""
         found = _HOST.fullmatch(host)
         if found is None:
             return "the Host header is missing or not that of a server"

@@ -24,7 +24,7 @@ _NOT_KEPT = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-c
 
 
 def live_view_routes(sessions: Sessions) -> list[BaseRoute]:
-    """The routes below /live/{session_id}. Who knows the id, which nobody can guess, may look; nothing can be done.
+    """Return the routes below /live/{session_id}. Who knows the id, which nobody can guess, may look and do nothing.
 
     - the page itself, which asks for the others;
     - `/state`: the browser's page, and the uploads with sizes and times, as JSON;

@@ -107,7 +107,7 @@ class Session:
         self.touch()
 
     def stored_files(self) -> list[StoredFile]:
-        """The files uploaded so far, by name. Blocks on the disk."""
+        """Return the files uploaded so far, by name. Blocks on the disk."""
         files = []
         for path in self.uploads.glob("*"):
             # An upload or the end of the session may move a file away while we look.
@@ -190,7 +190,7 @@ class Sessions:
         return session
 
     def get(self, session_id: str) -> Session | None:
-        """The running session of this id, or None."""
+        """Return the running session of this id, or None."""
         session = self._sessions.get(session_id)
         return None if session is None or session.ending else session
 

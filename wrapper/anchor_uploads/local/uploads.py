@@ -122,7 +122,7 @@ class _UploadForm:
         return taken
 
     def finish(self) -> str:
-        """The file's name, once the whole form has been fed."""
+        """Return the file's name, once the whole form has been fed."""
         if not self._closed:
             raise UploadRejected("the form broke off before its closing boundary")
         if self.name is None:

@@ -45,7 +45,7 @@ class Viewer:
         self._view = View()
 
     async def look(self) -> View:
-        """What the browser shows, or showed half a second ago. Raises `OSError` if it does not answer."""
+        """Return what the browser shows, or showed half a second ago. Raises `OSError` if it does not answer."""
         async with self._lock:
             if time.monotonic() - self._looked >= _SECONDS_BETWEEN:
                 self._view = await self._look()

@@ -25,7 +25,7 @@ BLOCK = 256 * 1024
 
 
 def form_page(receipt: Receipt | None = None, *, action: str = "") -> str:
-    """The page: the form, or what arrived. Without an `action` the page hashes the file itself, and posts nothing."""
+    """Return the form, or what arrived. Without an `action` the page hashes the file itself, and posts nothing."""
     # Inside <script> the one thing that JSON does not protect from is a tag.
     data = json.dumps(receipt and attrs.asdict(receipt)).replace("<", "\\u003c")
     html = files("anchor_uploads.cli.demo").joinpath("form.html").read_text(encoding="utf-8")
