@@ -392,9 +392,12 @@ def test_without_a_mapping_the_component_s_name_is_what_is_sent() -> None:
     }
 
 
-def test_properties_may_be_called_like_the_parts_of_a_discriminator() -> None:
-    held = thing(properties={"mapping": thing(), "propertyName": A, "$ref": A, "discriminator": A})
-    assert both_ways(held, copy.deepcopy(held)) == NOTHING
+@pytest.mark.parametrize("name", ["mapping", "propertyName", "$ref", "discriminator", "default", "example", "enum"])
+def test_a_property_may_be_called_like_a_keyword(name: str) -> None:
+    held = thing(properties={"propertyName": A, name: thing(properties={"it": {"$ref": f"{SCHEMAS}A"}})})
+    assert both_ways(held, copy.deepcopy(held), A=A) == NOTHING
+    (change,) = diff(document(request=held, A=A), document(request=held, A=B))
+    assert change.pointer == "/components/schemas/A/type"
 
 
 def test_what_another_component_does_differently_is_told_where_it_is_used() -> None:
