@@ -193,6 +193,7 @@ CHANGES = {
     ),
     "anyOf, of types": ({"type": ["string", "integer"]}, {"anyOf": [A, B]}, NOTHING),
     "oneOf, of types": ({"type": ["string", "integer"]}, {"oneOf": [{**A, "x-a": 1}, B]}, NOTHING),
+    "oneOf, of types that overlap": ({"type": "number"}, {"oneOf": [{"type": "number"}, B]}, WIDER),
     "discriminator, another": (
         {"oneOf": [A, B], "discriminator": {"propertyName": "a"}},
         {"oneOf": [A, B], "discriminator": {"propertyName": "b"}},
