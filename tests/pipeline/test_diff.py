@@ -17,6 +17,8 @@ from openapi.errors import SpecError
 from openapi.layout import laid_out
 from spec_pipeline.changes import documents
 from spec_pipeline.changes.change import ABSENT, Area, Change, Impact
+from spec_pipeline.changes.keywords import Located, Reader
+from spec_pipeline.changes.meaning import Meaning
 from spec_pipeline.form_a import conversion as mintlify
 from spec_pipeline.form_a.losses import without_what_form_a_loses
 from spec_pipeline.published.page import Form, read_page
@@ -168,6 +170,11 @@ CHANGES = {
     "oneOf, one more": ({"oneOf": [A]}, {"oneOf": [A, B]}, WIDER),
     "oneOf, one less": ({"oneOf": [A, B]}, {"oneOf": [A]}, NARROWER),
     "oneOf, order": ({"oneOf": [A, B]}, {"oneOf": [B, A]}, NOTHING),
+    "oneOf, order inside and out": (
+        {"oneOf": [{"anyOf": [thing(), B]}, {"anyOf": [thing(required=["a"]), B]}]},
+        {"oneOf": [{"anyOf": [B, thing(required=["a"])]}, {"anyOf": [B, thing()]}]},
+        NOTHING,
+    ),
     "oneOf, of one": (A, {"oneOf": [A]}, NOTHING),
     "oneOf, with a lone schema before": (A, {"oneOf": [B, A]}, WIDER),
     "oneOf, inside of one": ({"oneOf": [thing(), B]}, {"oneOf": [B, thing(required=["a"])]}, NARROWER),
@@ -555,3 +562,61 @@ def test_what_stands_beside_a_reference_adds_to_it() -> None:
         "Made",
         WORDING,
     )
+
+
+@pytest.mark.parametrize(("old", "new"), [(A, {**A, "minLength": 1}), ({**A, "minLength": 1}, A)])
+def test_what_is_shared_is_looked_at_in_each_direction(old: Any, new: Any) -> None:
+    schema = {"$ref": f"{SCHEMAS}A"}
+    before, after = (document(request=schema, response=schema, A=thing(properties={"a": it})) for it in (old, new))
+    assert worst(diff(before, after)) is BREAKING
+
+
+def test_what_was_the_same_on_an_assumption_is_forgotten_with_it() -> None:
+    def ring(last: Any) -> Reader:
+        up, down = ({"$ref": SCHEMAS + name} for name in ("Up", "Down"))
+        return Reader(document(Up=thing(properties={"down": down}), Down=thing(properties={"up": up, "last": last})))
+
+    down = Located({"$ref": f"{SCHEMAS}Down"}, "/components/schemas/Up/properties/down")
+    up = Located({"$ref": f"{SCHEMAS}Up"}, "/components/schemas/Down/properties/up")
+    assert Meaning(ring(A), ring(A)).same(down, down)
+    different = Meaning(ring(A), ring(B))
+    # What is below it was the same but for this, which is met first.
+    assert not different.same(down, down)
+    assert not different.same(up, up)
+
+
+HEADER = {"schema": A}
+
+
+def with_header(header: Any) -> dict[str, Any]:
+    held = document()
+    held["paths"]["/a"]["post"]["responses"]["200"]["headers"] = {"X-A": header}
+    return held
+
+
+def with_query(parameter: Any) -> dict[str, Any]:
+    held = document()
+    held["paths"]["/a"]["post"]["parameters"] = [{"name": "a", "in": "query", "schema": {"type": "array"}, **parameter}]
+    return held
+
+
+def with_body(media_type: str) -> dict[str, Any]:
+    held = document()
+    held["paths"]["/a"]["post"]["requestBody"] = {"content": {media_type: {"schema": A}}}
+    return held
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        # Who reads a header counts on it.
+        (with_header(HEADER), with_header({**HEADER, "required": True}), COMPATIBLE),
+        (with_header({**HEADER, "required": True}), with_header(HEADER), BREAKING),
+        (with_query({}), with_query({"explode": True, "style": "form"}), None),
+        (with_query({}), with_query({"explode": False}), BREAKING),
+        (with_query({"style": "spaceDelimited"}), with_query({"style": "spaceDelimited", "explode": False}), None),
+        (with_body("application/json"), with_body("Application/JSON"), None),
+    ],
+)
+def test_which_way_a_change_outside_of_schemas_goes(old: Any, new: Any, expected: Impact | None) -> None:
+    assert worst(diff(old, new)) is expected
