@@ -77,6 +77,7 @@ def test_what_is_vendored_has_not_changed(run: Any, copy: Path, tmp_path: Path) 
         status, said = run(given)
         assert status == 0
         assert "no change" in said
+        assert ("The published text differs" in said) == (given.name == "openapi.yaml")
     assert tree(copy) == before
 
 
