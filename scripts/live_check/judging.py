@@ -66,7 +66,7 @@ def judge(
     """Compare an answer with the contract; `result` and `error` (or a warning) are what the wrapper made of it."""
     operation = contract.named(situation.operation)
     expected = [reply for status in situation.expected if (reply := operation.reply(status)) is not None]
-    documented = " or ".join(f"{reply.status} {documented_shape(contract, reply.schema)}" for reply in expected)
+    documented = " or ".join(f"{reply.status} {_documented(reply)}" for reply in expected)
     if observed is None:
         return Finding(situation.name, documented, "no answer", Verdict.CONTRADICTS, (str(error),))
     wrong: list[str] = []
@@ -100,19 +100,32 @@ def judge(
     )
 
 
+def _documented(reply: Reply) -> str:
+    if reply.json is not None:
+        return documented_shape(reply.json.contract, reply.json.schema)
+    return _media_types(reply)
+
+
+def _media_types(reply: Reply) -> str:
+    return " or ".join(body.media_type for body in reply.bodies) or "without a body"
+
+
 def _compare(reply: Reply, observed: Observed, wrong: list[str], notes: list[str]) -> None:
-    contract = reply.operation.contract
     media_type = observed.content_type.partition(";")[0].strip().lower()
-    if media_type != reply.media_type:
-        wrong.append(f"it is said to be {media_type or 'of no media type'}, not {reply.media_type}")
+    documented = reply.body(media_type)
+    if documented is None and (reply.bodies or observed.body):
+        wrong.append(f"it is said to be {media_type or 'of no media type'}, not {_media_types(reply)}")
+        documented = reply.json
+    if documented is None or not documented.is_json:
+        return
     try:
         body = observed.json()
     except ValueError as error:
         wrong.append(f"the body is not JSON: {error}")
         return
-    wrong += reply.problems(body)
-    wrong += strangers(contract, reply.schema, body)
-    more = list(undocumented(contract, reply.schema, body))
+    wrong += documented.problems(body)
+    wrong += strangers(documented.contract, documented.schema, body)
+    more = list(undocumented(documented.contract, documented.schema, body))
     if more:
         notes.append(f"not documented: {', '.join(more)}")
 

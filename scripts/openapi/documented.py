@@ -16,7 +16,7 @@ from openapi.document import METHODS
 from openapi.pointers import place_of, steps
 from openapi.values import mapping
 
-__all__ = ["Contract", "Operation", "Reply"]
+__all__ = ["Body", "Contract", "Operation", "Reply"]
 
 Json = Mapping[str, Any]
 
@@ -41,11 +41,11 @@ class Contract:
                     yield Operation(self, method.upper(), path, item[method])
 
     def operation(self, method: str, path: str) -> Operation:
-        """The operation of a method and a path as it stands in the document. Raises `KeyError`."""
+        """Return the operation of a method and a path as it stands in the document. Raises `KeyError`."""
         return Operation(self, method, path, self.document["paths"][path][method.lower()])
 
     def named(self, operation_id: str) -> Operation:
-        """The operation with this operationId. Raises `KeyError`."""
+        """Return the operation with this operationId. Raises `KeyError`."""
         for operation in self.operations():
             if operation.description.get("operationId") == operation_id:
                 return operation
@@ -61,10 +61,10 @@ class Contract:
         return schema
 
     def at(self, pointer: str) -> Any:
-        """What stands at a JSON pointer (RFC 6901)."""
+        """Return what stands at a JSON pointer (RFC 6901)."""
         place: Any = self.document
         for step in steps(pointer):
-            place = place[step]
+            place = place[int(step)] if isinstance(place, list) else place[step]
         return place
 
     def problems(self, pointer: str, value: Any) -> list[str]:
@@ -95,17 +95,20 @@ class Operation:
         return place_of(place_of("/paths", self.path), self.method.lower())
 
     @property
-    def statuses(self) -> list[int]:
-        return sorted(int(status) for status in self.description["responses"])
+    def replies(self) -> list[Reply]:
+        """All that is documented, in the order of the document."""
+        return [Reply(self, status) for status in self.description["responses"]]
 
     def reply(self, status: int) -> Reply | None:
-        """What is documented for a status, or None if nothing is."""
-        if str(status) not in self.description["responses"]:
-            return None
-        return Reply(self, status)
+        """Return what is documented for a status, or None if nothing is."""
+        # OpenAPI 3.1, "Responses Object": a status of its own comes before a range, and `default` is for the rest.
+        for documented in (str(status), f"{status // 100}XX", "default"):
+            if documented in self.description["responses"]:
+                return Reply(self, documented)
+        return None
 
     def key_header(self) -> str:
-        """The header that the API key goes into."""
+        """Return the header that the API key goes into."""
         document = self.contract.document
         for requirement in self.description.get("security", document.get("security", [])):
             for name in requirement:
@@ -117,24 +120,57 @@ class Operation:
 
 @dataclass(frozen=True)
 class Reply:
-    """The documented answer with one status: a JSON body, as all of this contract are."""
+    """One documented answer. `status` is as it is documented: `200`, `4XX` or `default`."""
 
     operation: Operation
-    status: int
+    status: str
+
+    @property
+    def bodies(self) -> list[Body]:
+        """The ways in which its body may be written; none if it has no body."""
+        response = self.operation.description["responses"][self.status]
+        return [Body(self, media_type) for media_type in response.get("content", {})]
+
+    def body(self, essence: str) -> Body | None:
+        """Return the body in a media type, which is given without parameters and in lower case."""
+        return next((body for body in self.bodies if body.essence == essence), None)
+
+    @property
+    def json(self) -> Body | None:
+        """The first body that is JSON, if one is."""
+        return next((body for body in self.bodies if body.is_json), None)
+
+
+@dataclass(frozen=True)
+class Body:
+    """What is documented about the body of an answer in one media type."""
+
+    reply: Reply
+    media_type: str
+
+    @property
+    def contract(self) -> Contract:
+        return self.reply.operation.contract
+
+    @property
+    def essence(self) -> str:
+        return self.media_type.partition(";")[0].strip().lower()
+
+    @property
+    def is_json(self) -> bool:
+        return self.essence == "application/json" or self.essence.endswith("+json")
 
     @property
     def pointer(self) -> str:
-        return place_of(f"{self.operation.pointer}/responses/{self.status}/content", self.media_type) + "/schema"
-
-    @property
-    def media_type(self) -> str:
-        (media_type,) = self.operation.description["responses"][str(self.status)]["content"]
-        return str(media_type)
+        place = f"{self.reply.operation.pointer}/responses/{self.reply.status}/content"
+        return f"{place_of(place, self.media_type)}/schema"
 
     @property
     def schema(self) -> Json:
-        found: Json = self.operation.contract.at(self.pointer)
+        """Its schema; where none is documented, the one that allows anything."""
+        content = self.reply.operation.description["responses"][self.reply.status]["content"]
+        found: Json = content[self.media_type].get("schema", {})
         return found
 
-    def problems(self, body: Any) -> list[str]:
-        return self.operation.contract.problems(self.pointer, body)
+    def problems(self, value: Any) -> list[str]:
+        return self.contract.problems(self.pointer, value) if self.schema else []

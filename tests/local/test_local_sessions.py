@@ -200,10 +200,21 @@ def test_every_operation_demands_the_key(anchor: Anchor, method: str, path: str,
 
 def test_other_paths_and_methods_are_answered_in_the_same_shape(anchor: Anchor, session_id: str) -> None:
     error_of(anchor.client.get("/"), 404)
-    error_of(anchor.client.get("/v1/unknown"), 404)
+    error_of(anchor.client.get("/unknown"), 404)
     reply = anchor.client.put(f"/v1/sessions/{session_id}")
     error_of(reply, 405)
     assert {"GET", "DELETE"} <= set(reply.headers["allow"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/unknown"), ("GET", "/v1/sessions/{}/downloads"), ("PUT", "/v1/sessions/{}/a/b")]
+)
+def test_an_operation_that_the_local_anchor_has_not_got_is_named(
+    anchor: Anchor, session_id: str, method: str, path: str
+) -> None:
+    path = path.format(session_id)
+    message = error_of(anchor.client.request(method, path, content=b"x" * 100_000), 501)
+    assert message == f"{method} {path}: the local Anchor has not got this operation"
 
 
 @pytest.mark.anyio

@@ -38,7 +38,7 @@ _MAX_MINUTES = 60 * 24 * 365 * 100
 def create_app(
     sessions: Sessions, *, hosts: Hosts, api_key: str, max_upload_bytes: int | None, faults: Faults
 ) -> Starlette:
-    """The ASGI application. Its lifespan's end ends all `sessions`.
+    """Return the ASGI application. Its lifespan's end ends all `sessions`.
 
     `hosts` are the names it answers to; `api_key` is the one key it accepts; `max_upload_bytes` is the largest file it
     takes (None: any).
@@ -239,8 +239,13 @@ async def _touching(session: Session, request: Request) -> AsyncIterator[bytes]:
 
 async def _http_error(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
+    path = request.url.path
+    # No route raises a 404, so this path has none. It is one of Anchor's, unless it only looks longer than it is: an
+    # encoded slash is a part of an id, and no session has such an id.
+    if problem.status_code == 404 and path.startswith("/v1/") and b"%2f" not in request.scope["raw_path"].lower():
+        return replies.error(501, f"{request.method} {path}: the local Anchor has not got this operation")
     headers = None if problem.headers is None else dict(problem.headers)
-    message = f"{request.method} {request.url.path}: {problem.detail}"
+    message = f"{request.method} {path}: {problem.detail}"
     return replies.error(problem.status_code, message, headers)
 
 

@@ -19,7 +19,7 @@ _MAX_BYTES = 1024 * 1024
 
 
 def control_routes(sessions: Sessions, faults: Faults) -> list[BaseRoute]:
-    """The routes, which all answer JSON:
+    """Return the routes, which all answer JSON:
 
     - `GET /healthz`: 200 while the server takes requests. The only one that needs no key.
     - `POST /local/faults`: a JSON object with the fields of `Fault` adds one, and is answered with it, 201.

@@ -59,7 +59,7 @@ def upload_failed(message: str) -> JSONResponse:
 
 
 def failure(operation: str, status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An error as this operation answers it."""
+    """Return an error as this operation answers it."""
     if operation == "upload_file" and status in (404, 500):
         return _json(status, UploadFailed(error=_response(status, message)), headers)
     return error(status, message, headers)
