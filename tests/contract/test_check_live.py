@@ -16,7 +16,8 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from anchor_uploads import AttachError, Session, UploadedFile
-from anchor_uploads.local import LocalServer, app, find_browser
+from anchor_uploads.local import LocalServer, find_browser
+from anchor_uploads.local.http import app
 from live_check.__main__ import KEY, main
 from live_check.attaching import NotTried, attach_in_page
 from live_check.run import NAMES

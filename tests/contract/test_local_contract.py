@@ -21,7 +21,8 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from anchor_uploads.local import LocalServer, app
+from anchor_uploads.local import LocalServer
+from anchor_uploads.local.http import app
 from openapi import yaml
 from openapi.documented import Contract, Operation
 from support import schemathesis_run

@@ -19,7 +19,8 @@ import pytest
 
 from anchor_uploads import UploadClient
 from anchor_uploads.local import LocalServer
-from anchor_uploads.local.leftovers import ROOT_PREFIX, owned, sweep
+from anchor_uploads.local.disk.ownership import owned
+from anchor_uploads.local.leftovers import ROOT_PREFIX, sweep
 
 if TYPE_CHECKING:
     from conftest import Anchor

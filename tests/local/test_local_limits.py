@@ -20,8 +20,9 @@ from websockets.sync.client import connect
 
 from anchor_browser_api_models import ErrorResponse, UploadFailed, UploadSessionNotFound
 from anchor_uploads import RateLimited, SessionNotFound, UploadClient
-from anchor_uploads.local import LocalServer, sessions, uploads
-from anchor_uploads.local.hosts import Hosts, is_loopback
+from anchor_uploads.local import LocalServer, sessions
+from anchor_uploads.local.disk import uploads
+from anchor_uploads.local.http.hosts import Hosts, is_loopback
 from support.plain_cdp import cdp
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from anchor_uploads import Session, UploadClient
-from anchor_uploads.local import viewer
-from anchor_uploads.local.viewer import View, Viewer
+from anchor_uploads.local.browser import viewer
+from anchor_uploads.local.browser.viewer import View, Viewer
 from support.plain_cdp import cdp
 
 if TYPE_CHECKING:

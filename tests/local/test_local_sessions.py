@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from anchor_browser_api_models import ErrorResponse, SessionReply, SessionStatusReply
-from anchor_uploads.local import BrowserNotFound, LocalServer, browsers, find_browser
+from anchor_uploads.local import BrowserNotFound, LocalServer, find_browser
+from anchor_uploads.local.browser import find
 from anchor_uploads.local.sessions import SessionEnded, Sessions
 from support.plain_cdp import cdp
 
@@ -334,7 +335,7 @@ def test_the_environment_names_the_browser(tmp_path: Path, monkeypatch: pytest.M
 def test_playwrights_newest_complete_download_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANCHOR_UPLOADS_BROWSER", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(browsers, "_install_locations", lambda: iter([]))
+    monkeypatch.setattr(find, "_install_locations", lambda: iter([]))
     cache = tmp_path / "cache"
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(cache))
     assert find_browser() is None
@@ -357,7 +358,7 @@ def test_a_snap_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("ANCHOR_UPLOADS_BROWSER", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "none"))
-    monkeypatch.setattr(browsers, "_install_locations", lambda: iter([]))
+    monkeypatch.setattr(find, "_install_locations", lambda: iter([]))
     script(tmp_path / "chromium-browser", 'exec /snap/bin/chromium "$@"')
     assert find_browser() is None
     chromium = script(tmp_path / "chromium", "exit 0")

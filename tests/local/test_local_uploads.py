@@ -27,7 +27,7 @@ from anchor_browser_api_models import (
     UploadReply,
     UploadSessionNotFound,
 )
-from anchor_uploads.local.uploads import _impossible_on_windows
+from anchor_uploads.local.disk.uploads import _impossible_on_windows
 
 if TYPE_CHECKING:
     from conftest import Anchor

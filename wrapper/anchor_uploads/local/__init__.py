@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anchor_uploads.local.browsers import BrowserNotFound, find_browser
+from anchor_uploads.local.browser.find import BrowserNotFound, find_browser
 
 if TYPE_CHECKING:
     from anchor_uploads.local.server import LocalServer

@@ -26,13 +26,14 @@ import uvicorn
 from anyio import to_thread
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from anchor_uploads.local.app import create_app
-from anchor_uploads.local.browsers import BrowserNotFound, find_browser
-from anchor_uploads.local.cdp_proxy import CdpProxy
+from anchor_uploads.local.browser.find import BrowserNotFound, find_browser
+from anchor_uploads.local.disk.ownership import owned
+from anchor_uploads.local.disk.removal import remove_tree
 from anchor_uploads.local.faults import Faults
-from anchor_uploads.local.hosts import Hosts, is_loopback
-from anchor_uploads.local.leftovers import ROOT_PREFIX, owned, sweep
-from anchor_uploads.local.removal import remove_tree
+from anchor_uploads.local.http.app import create_app
+from anchor_uploads.local.http.cdp_proxy import CdpProxy
+from anchor_uploads.local.http.hosts import Hosts, is_loopback
+from anchor_uploads.local.leftovers import ROOT_PREFIX, sweep
 from anchor_uploads.local.sessions import Sessions
 
 __all__ = ["LocalServer", "serve"]

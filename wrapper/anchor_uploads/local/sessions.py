@@ -15,10 +15,10 @@ from pathlib import Path
 from anyio import CancelScope, to_thread
 from attrs import frozen
 
-from anchor_uploads.local.chromium import BrowserProcess
-from anchor_uploads.local.leftovers import owned
-from anchor_uploads.local.removal import remove_tree
-from anchor_uploads.local.uploads import PARTIAL_PREFIX
+from anchor_uploads.local.browser.chromium import BrowserProcess
+from anchor_uploads.local.disk.ownership import owned
+from anchor_uploads.local.disk.removal import remove_tree
+from anchor_uploads.local.disk.uploads import PARTIAL_PREFIX
 
 __all__ = ["Session", "SessionEnded", "Sessions", "StoredFile", "TooManySessions"]
 

@@ -18,16 +18,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from anchor_browser_api_models import SessionRequest, SessionSettings, SessionTimeout
-from anchor_uploads.local import replies
-from anchor_uploads.local.cdp_proxy import Gate, cdp_url, parameters
-from anchor_uploads.local.chromium import BrowserFailed
-from anchor_uploads.local.control import control_routes
-from anchor_uploads.local.early_answers import EarlyAnswers
-from anchor_uploads.local.faults import Faults, InjectFaults
-from anchor_uploads.local.hosts import CheckHost, Hosts
-from anchor_uploads.local.live_view import live_view_routes
+from anchor_uploads.local.browser.chromium import BrowserFailed
+from anchor_uploads.local.disk.uploads import UploadNotStored, UploadRejected, receive_upload
+from anchor_uploads.local.faults import Faults
+from anchor_uploads.local.http import replies
+from anchor_uploads.local.http.cdp_proxy import Gate, cdp_url, parameters
+from anchor_uploads.local.http.control import control_routes
+from anchor_uploads.local.http.early_answers import EarlyAnswers
+from anchor_uploads.local.http.hosts import CheckHost, Hosts
+from anchor_uploads.local.http.inject_faults import InjectFaults
+from anchor_uploads.local.http.live_view import live_view_routes
 from anchor_uploads.local.sessions import Session, SessionEnded, Sessions, TooManySessions
-from anchor_uploads.local.uploads import UploadNotStored, UploadRejected, receive_upload
 
 __all__ = ["create_app"]
 

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from anchor_uploads.local import replies
 from anchor_uploads.local.faults import Fault, Faults
+from anchor_uploads.local.http import replies
 from anchor_uploads.local.sessions import Sessions
 
 __all__ = ["control_routes"]

@@ -7,7 +7,7 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from anchor_uploads.local import replies
+from anchor_uploads.local.http import replies
 
 __all__ = ["CheckHost", "Hosts", "is_loopback"]
 

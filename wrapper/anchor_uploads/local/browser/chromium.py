@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from anyio import CancelScope, to_thread
 
-from anchor_uploads.local.removal import remove_tree
+from anchor_uploads.local.disk.removal import remove_tree
 
 __all__ = ["NO_SANDBOX_VARIABLE", "BrowserFailed", "BrowserProcess", "remove_browser"]
 

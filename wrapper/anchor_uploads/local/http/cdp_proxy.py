@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
-from anchor_uploads.local.hosts import Hosts
+from anchor_uploads.local.http.hosts import Hosts
 from anchor_uploads.local.sessions import Session, SessionEnded, Sessions
 
 __all__ = ["CdpProxy", "Gate", "cdp_url"]

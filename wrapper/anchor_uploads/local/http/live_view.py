@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from anchor_uploads._human import human_size
-from anchor_uploads.local import replies
+from anchor_uploads.local.browser.viewer import View, Viewer
+from anchor_uploads.local.http import replies
 from anchor_uploads.local.sessions import Session, SessionEnded, Sessions, StoredFile
-from anchor_uploads.local.viewer import View, Viewer
 
 __all__ = ["live_view_routes"]
 
@@ -125,7 +125,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-_TEMPLATE = files("anchor_uploads.local").joinpath("live_view.html").read_text("utf-8")
+_TEMPLATE = files("anchor_uploads.local.http").joinpath("live_view.html").read_text("utf-8")
 _PAGE_HEADERS = {
     # File names are strangers' text: should one get through, it must not run.
     "content-security-policy": (
