@@ -22,7 +22,8 @@ from anchor_browser_api_models import ErrorResponse, UploadFailed, UploadSession
 from anchor_uploads import RateLimited, SessionNotFound, UploadClient
 from anchor_uploads.local import LocalServer, sessions
 from anchor_uploads.local.disk import uploads
-from anchor_uploads.local.http.hosts import Hosts, is_loopback
+from anchor_uploads.local.http.hosts import Hosts
+from anchor_uploads.local.options import is_loopback
 from support.plain_cdp import cdp
 
 if TYPE_CHECKING:
@@ -261,9 +262,3 @@ def test_a_request_without_a_host(anchor: Anchor) -> None:
     with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
         connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 421 ")
-
-
-@pytest.mark.parametrize("settings", [{"max_sessions": 0}, {"max_sessions": -1}])
-def test_settings_that_cannot_be_right(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="max_sessions"):
-        LocalServer(**settings)

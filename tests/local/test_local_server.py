@@ -30,7 +30,7 @@ WaitUntil = Callable[[Callable[[], bool], str], None]
 ProcessesWith = Callable[[str], list[psutil.Process]]
 
 posix_signals = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals")
-SERVE = "import sys; from anchor_uploads.local.server import serve; sys.exit(serve({}))"
+SERVE = "import sys; from anchor_uploads.local.server import LocalServer, serve; sys.exit(serve(LocalServer({})))"
 
 
 def no_threads() -> bool:
@@ -290,7 +290,23 @@ def test_a_wildcard_address_has_a_url_that_works() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"max_upload_bytes": -1}, {"api_key": ""}, {"api_key": "a\nb"}, {"api_key": "ключ"}]
+    "settings",
+    [
+        {"api_key": ""},
+        {"api_key": "a\nb"},
+        {"api_key": "ключ"},
+        {"max_sessions": -1},
+        {"max_sessions": 0},
+        {"max_sessions": 2.5},
+        {"max_upload_bytes": -1},
+        {"max_upload_bytes": "1"},
+        {"port": -1},
+        {"port": 65536},
+        {"port": "80"},
+        {"port": True},
+        {"port": None},
+    ],
+    ids=str,
 )
 def test_settings_that_cannot_be_right(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):

@@ -150,6 +150,14 @@ def test_misuse_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[
     assert "usage: anchor-uploads" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--max-sessions", "0"], ["--host", "0.0.0.0"]])
+def test_what_the_server_cannot_be_told_is_status_2_and_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--no-browser", *arguments]) == 2
+    assert arguments[0].removeprefix("--").replace("-", "_") in one_line(capsys.readouterr().err)
+
+
 def test_ctrl_c_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupt(*_arguments: object, **_options: object) -> None:
         raise KeyboardInterrupt

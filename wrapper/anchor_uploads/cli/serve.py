@@ -41,13 +41,14 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     try:
+        from anchor_uploads.local.options import Options
         from anchor_uploads.local.server import serve
     except ModuleNotFoundError as missing:
         raise RuntimeError(
             f'the local Anchor needs the package {missing.name!r}; run: pip install "anchor-uploads[local]"'
         ) from None
     try:
-        return serve(
+        wanted = Options(
             options.host,
             options.port,
             browser=not options.no_browser,
@@ -58,3 +59,4 @@ def run(options: argparse.Namespace) -> int:
         )
     except ValueError as wrong:
         raise InvalidArgument(str(wrong)) from None
+    return serve(wanted)

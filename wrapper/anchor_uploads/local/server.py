@@ -8,7 +8,6 @@ import errno
 import ipaddress
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 import anyio
 import uvicorn
 from anyio import to_thread
+from attrs import asdict
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anchor_uploads.local.browser.find import BrowserNotFound, find_browser
@@ -32,16 +32,14 @@ from anchor_uploads.local.disk.removal import remove_tree
 from anchor_uploads.local.faults import Faults
 from anchor_uploads.local.http.app import create_app
 from anchor_uploads.local.http.cdp_proxy import CdpProxy
-from anchor_uploads.local.http.hosts import Hosts, is_loopback
+from anchor_uploads.local.http.hosts import Hosts
 from anchor_uploads.local.leftovers import ROOT_PREFIX, sweep
+from anchor_uploads.local.options import Options, is_loopback
 from anchor_uploads.local.sessions import Sessions
 
 __all__ = ["LocalServer", "serve"]
 
 _logger = logging.getLogger("anchor_uploads.local")
-
-_SESSIONS_WITH_BROWSER = 16
-_SESSIONS_WITHOUT_BROWSER = 10_000
 
 
 class LocalServer:
@@ -79,27 +77,16 @@ class LocalServer:
         max_sessions: int | None = None,
         allow_remote: bool = False,
     ) -> None:
-        if not allow_remote and not is_loopback(host):
-            raise ValueError(
-                f"host {host!r} may let other machines in; pass allow_remote=True (--allow-remote) if they shall be, "
-                "or listen on 127.0.0.1"
-            )
-        if max_sessions is not None and max_sessions < 1:
-            raise ValueError(f"max_sessions is {max_sessions}; pass at least 1, or None")
-        if max_upload_bytes is not None and max_upload_bytes < 0:
-            raise ValueError(f"max_upload_bytes is {max_upload_bytes}; it cannot be negative")
-        if api_key is not None and not (api_key and api_key.isascii() and api_key.isprintable()):
-            raise ValueError("api_key cannot be a header's value; pass printable ASCII characters")
-        self._host = host
-        self._port = port
-        self._browser = browser
-        self._api_key = api_key or secrets.token_urlsafe(24)
-        self._max_upload_bytes = max_upload_bytes
-        self._directory = None if directory is None else Path(directory)
-        if max_sessions is None:
-            max_sessions = _SESSIONS_WITH_BROWSER if browser else _SESSIONS_WITHOUT_BROWSER
-        self._max_sessions = max_sessions
-        self._allow_remote = allow_remote
+        self._options = Options(
+            host,
+            port,
+            browser=browser,
+            api_key=api_key,
+            max_upload_bytes=max_upload_bytes,
+            directory=directory,
+            max_sessions=max_sessions,
+            allow_remote=allow_remote,
+        )
         self._faults = Faults()
         self._run: _Run | None = None
 
@@ -109,7 +96,7 @@ class LocalServer:
     @property
     def api_key(self) -> str:
         """The key that clients must send in the `anchor-api-key` header."""
-        return self._api_key
+        return self._options.api_key
 
     @property
     def base_url(self) -> str:
@@ -131,22 +118,12 @@ class LocalServer:
     def __enter__(self) -> LocalServer:
         if self._run is not None:
             raise RuntimeError(f"this local Anchor runs already, at {self.base_url}")
-        executable = find_browser() if self._browser else None
-        if self._browser and executable is None:
+        executable = find_browser() if self._options.browser else None
+        if self._options.browser and executable is None:
             raise BrowserNotFound
-        run = _Run(
-            self._host,
-            self._port,
-            executable=executable,
-            api_key=self._api_key,
-            max_upload_bytes=self._max_upload_bytes,
-            directory=self._directory,
-            max_sessions=self._max_sessions,
-            allow_remote=self._allow_remote,
-            faults=self._faults,
-        )
+        run = _Run(self._options, executable, self._faults)
         run.start()
-        if not is_loopback(self._host):
+        if not is_loopback(self._options.host):
             _logger.warning("%s lets other machines in: who knows the key controls its browsers", run.base_url)
         self._run = run
         return self
@@ -178,28 +155,10 @@ class LocalServer:
 class _Run:
     """One life of a server. All it owns is made and removed in its thread, which no Ctrl-C hits."""
 
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        *,
-        executable: Path | None,
-        api_key: str,
-        max_upload_bytes: int | None,
-        directory: Path | None,
-        max_sessions: int,
-        allow_remote: bool,
-        faults: Faults,
-    ) -> None:
+    def __init__(self, options: Options, executable: Path | None, faults: Faults) -> None:
         self.base_url = ""
-        self._host = host
-        self._port = port
+        self._options = options
         self._executable = executable
-        self._api_key = api_key
-        self._max_upload_bytes = max_upload_bytes
-        self._directory = directory
-        self._max_sessions = max_sessions
-        self._hosts = Hosts(host, any_name=allow_remote)
         self._faults = faults
         self._ready: Future[None] = Future()
         self._stop: Future[None] = Future()
@@ -235,13 +194,14 @@ class _Run:
             raise interrupt
 
     def _main(self) -> None:
+        options = self._options
         try:
             with (
-                _listen(self._host, self._port) as listener,
-                _root_directory(self._directory) as root,
+                _listen(options.host, options.port) as listener,
+                _root_directory(options.directory) as root,
             ):
-                sweep(self._directory)
-                self.base_url = _base_url(self._host, listener.getsockname()[1])
+                sweep(options.directory)
+                self.base_url = _base_url(options.host, listener.getsockname()[1])
                 anyio.run(self._serve, listener, root, backend_options=_event_loop())
         except BaseException as problem:
             if self._ready.done():
@@ -257,12 +217,13 @@ class _Run:
             self._ended.set()
 
     async def _serve(self, listener: socket.socket, root: Path) -> None:
-        sessions = Sessions(root, browser=self._executable, at_most=self._max_sessions)
+        options = self._options
+        sessions = Sessions(root, browser=self._executable, at_most=options.sessions_at_once)
         app = create_app(
             sessions,
-            hosts=self._hosts,
-            api_key=self._api_key,
-            max_upload_bytes=self._max_upload_bytes,
+            hosts=Hosts(options.host, any_name=options.allow_remote),
+            api_key=options.api_key,
+            max_upload_bytes=options.max_upload_bytes,
             faults=self._faults,
         )
         server = _Server(
@@ -312,34 +273,15 @@ class _QuietProtocol(H11Protocol):
         self.app_state = {**self.app_state, "abort": transport.abort}
 
 
-def serve(
-    host: str = "127.0.0.1",
-    port: int = 0,
-    *,
-    browser: bool = True,
-    api_key: str | None = None,
-    max_upload_bytes: int | None = None,
-    directory: str | os.PathLike[str] | None = None,
-    max_sessions: int | None = None,
-    allow_remote: bool = False,
-) -> int:
-    """Run a `LocalServer` until Ctrl-C or SIGTERM, and return the exit code: 130 or 0.
+def serve(what: LocalServer | Options) -> int:
+    """Run a server until Ctrl-C or SIGTERM, and return the exit code: 130 or 0.
 
     The first line on stdout is the URL, alone; the key and hints follow. Also stops for SIGHUP
     and, on Windows, Ctrl-Break. Further signals do not hurry it: it returns when no process and no
-    file is left, normally within a second. Returns 1 if the server ended by itself. Arguments and
-    errors are those of `LocalServer`. Must be called in the main thread.
+    file is left, normally within a second. Returns 1 if the server ended by itself. Raises what
+    entering a `LocalServer` raises. Must be called in the main thread.
     """
-    server = LocalServer(
-        host,
-        port,
-        browser=browser,
-        api_key=api_key,
-        max_upload_bytes=max_upload_bytes,
-        directory=directory,
-        max_sessions=max_sessions,
-        allow_remote=allow_remote,
-    )
+    server = what if isinstance(what, LocalServer) else LocalServer(**asdict(what, recurse=False))
     with _caught_signals() as caught, server:
         lines = [
             server.base_url,

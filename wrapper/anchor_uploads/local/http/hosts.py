@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from anchor_uploads.local.http import replies
 
-__all__ = ["CheckHost", "Hosts", "is_loopback"]
+__all__ = ["CheckHost", "Hosts"]
 
 _HOST = re.compile(r"(\[[0-9a-z:.]+\]|[0-9a-z._-]+)(:\d{1,5})?", re.IGNORECASE)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether nobody but this machine can reach a server that listens on `host`."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Hosts:
