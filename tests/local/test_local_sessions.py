@@ -152,14 +152,26 @@ def test_the_first_page_can_be_chosen(start: Callable[..., Anchor], browser: Pat
         (b"{", "not valid JSON"),
         (b"[" * 100_000, "not valid JSON"),
         (b"\xff\xfe", "not valid JSON"),
-        (b"[]", "body"),
-        (b"null", "body"),
-        (b'{"session": 5}', "body.session"),
-        (b'{"session": {"initial_url": "no url"}}', "body.session.initial_url"),
-        (b'{"session": {"timeout": {"idle_timeout": "5"}}}', "body.session.timeout.idle_timeout"),
         (b"\x0b", "not valid JSON"),
         (b'"' + b"x" * 2_000_000 + b'"', "longer than"),
+        (b"[]", "body: pass an object"),
+        (b"null", "body: pass an object"),
+        (b'{"browser": [5]}', "body.browser: pass an object"),
+        (b'{"session": 5}', "body.session: pass an object"),
+        (b'{"session": {"timeout": "5"}}', "body.session.timeout: pass an object"),
+        (b'{"session": {"initial_url": null}}', "body.session.initial_url: pass a URL"),
+        (b'{"session": {"initial_url": "no url"}}', "body.session.initial_url: pass a URL"),
+        (b'{"session": {"initial_url": "about:"}}', "body.session.initial_url: pass a URL"),
+        (b'{"session": {"initial_url": "http:///path"}}', "body.session.initial_url: pass a URL"),
+        (b'{"session": {"initial_url": "http://[::1"}}', "body.session.initial_url: pass a URL"),
+        (b'{"session": {"initial_url": "http://host:99999"}}', "body.session.initial_url: pass a URL"),
+        (b'{"session": {"initial_url": "data:,\\u0000"}}', "body.session.initial_url: pass a URL"),
+        (b'{"session": {"initial_url": "data:,\\ud800"}}', "body.session.initial_url: pass a URL"),
+        (b'{"session": {"timeout": {"idle_timeout": "5"}}}', "body.session.timeout.idle_timeout: pass a whole number"),
+        (b'{"session": {"timeout": {"idle_timeout": 5.5}}}', "body.session.timeout.idle_timeout: pass a whole number"),
+        (b'{"session": {"timeout": {"max_duration": true}}}', "body.session.timeout.max_duration: pass a whole number"),
     ],
+    ids=lambda value: str(value)[:60],
 )
 def test_a_bad_body_starts_nothing(anchor: Anchor, body: bytes, problem: str) -> None:
     before = list(anchor.directory.iterdir())
@@ -168,7 +180,15 @@ def test_a_bad_body_starts_nothing(anchor: Anchor, body: bytes, problem: str) ->
     assert list(anchor.directory.iterdir()) == before
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b" \n"])
+def test_every_place_that_is_wrong_is_named_and_no_value(anchor: Anchor) -> None:
+    session = {"initial_url": ["a secret"], "timeout": {"max_duration": "a secret"}, "proxy": "a secret"}
+    message = error_of(anchor.client.post("/v1/sessions", json={"session": session, "browser": "a secret"}), 400)
+    places = ["body.browser", "body.session.initial_url", "body.session.timeout.max_duration"]
+    assert [problem.partition(":")[0] for problem in message.split("; ")] == places
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b" \n", b'{"browser": {}, "session": {"timeout": {}, "proxy": null}}'])
 def test_the_body_is_optional(anchor: Anchor, body: bytes) -> None:
     reply = anchor.client.post("/v1/sessions", content=body)
     assert reply.status_code == 200

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypedDict
 
-from pydantic import AnyUrl, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from anchor_browser_api_models import SessionRequest, SessionSettings, SessionTimeout
 from anchor_uploads.local.browser.chromium import BrowserFailed
 from anchor_uploads.local.disk.uploads import UploadNotStored, UploadRejected, receive_upload
 from anchor_uploads.local.faults import Faults
@@ -28,12 +24,10 @@ from anchor_uploads.local.http.early_answers import EarlyAnswers
 from anchor_uploads.local.http.hosts import CheckHost, Hosts
 from anchor_uploads.local.http.inject_faults import InjectFaults
 from anchor_uploads.local.http.live_view import live_view_routes
+from anchor_uploads.local.http.wanted import BadBody, wanted_session
 from anchor_uploads.local.sessions import Session, SessionEnded, Sessions, TooManySessions
 
 __all__ = ["create_app"]
-
-_MAX_JSON_BYTES = 1024 * 1024
-_MAX_MINUTES = 60 * 24 * 365 * 100
 
 
 def create_app(
@@ -59,11 +53,13 @@ def create_app(
 
     async def create_session(request: Request) -> Response:
         try:
-            wanted = _wanted(await _json_body(request))
-        except _BadBody as bad:
+            wanted = await wanted_session(request)
+        except BadBody as bad:
             return replies.error(400, str(bad))
         try:
-            session = await sessions.create(**wanted)
+            session = await sessions.create(
+                url=wanted.url, max_duration=wanted.max_duration, idle_timeout=wanted.idle_timeout
+            )
         except TooManySessions as full:
             return replies.error(429, str(full), {"retry-after": "1"})
         except (BrowserFailed, OSError, SessionEnded) as problem:
@@ -168,59 +164,6 @@ class _RequireKey:
             elif not hmac.compare_digest(given, self._key):
                 answer = replies.error(401, "the API key is not the one of this server")
         await answer(scope, receive, send)
-
-
-class _BadBody(ValueError):
-    """The JSON body of a request cannot be used; the message says why."""
-
-
-async def _json_body(request: Request) -> object:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_JSON_BYTES:
-            raise _BadBody(f"the body is longer than {_MAX_JSON_BYTES} bytes")
-    # What JSON calls white space; Python's own idea of it is wider.
-    if not body.strip(b" \t\r\n"):
-        return {}
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise _BadBody(f"the body is not valid JSON: {error}") from error
-
-
-class _Wanted(TypedDict, total=False):
-    url: str
-    max_duration: float
-    idle_timeout: float
-
-
-def _wanted(body: object) -> _Wanted:
-    try:
-        # The service takes many more settings than the contract lists.
-        request = SessionRequest.model_validate(body, extra="ignore")
-    except ValidationError as invalid:
-        # Without the values: they may hold a proxy's password.
-        problems = [
-            ".".join(["body", *map(str, problem["loc"])]) + ": " + problem["msg"]
-            for problem in invalid.errors(include_input=False, include_url=False)
-        ]
-        raise _BadBody("; ".join(problems)) from None
-    wanted: _Wanted = {}
-    settings = request.session
-    if not isinstance(settings, SessionSettings):
-        return wanted
-    if isinstance(settings.initial_url, AnyUrl):
-        wanted["url"] = str(settings.initial_url)
-    if isinstance(settings.timeout, SessionTimeout):
-        wanted["max_duration"] = _minutes(settings.timeout.max_duration)
-        wanted["idle_timeout"] = _minutes(settings.timeout.idle_timeout)
-    return wanted
-
-
-def _minutes(value: object) -> float:
-    # JSON has integers of any length, floats do not take them all.
-    return float(min(max(value, 0), _MAX_MINUTES)) if isinstance(value, int) else 0.0
 
 
 def _session_id(request: Request) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from typing import Any, Protocol
+
 from starlette.responses import JSONResponse
 
-from anchor_browser_api_models import (
+from anchor_browser_api_client.models import (
     ErrorDetail,
     ErrorResponse,
     SessionData,
@@ -30,6 +31,10 @@ __all__ = [
     "upload_session_not_found",
     "uploaded",
 ]
+
+
+class _Model(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
 
 
 def session_started(session_id: str, *, cdp_url: str, live_view_url: str) -> JSONResponse:
@@ -73,5 +78,5 @@ def _response(status: int, message: str) -> ErrorResponse:
     return ErrorResponse(error=ErrorDetail(code=status, message=message))
 
 
-def _json(status: int, body: BaseModel, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(body.model_dump(mode="json"), status_code=status, headers=headers)
+def _json(status: int, body: _Model, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(body.to_dict(), status_code=status, headers=headers)
