@@ -21,7 +21,7 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from anchor_uploads.local import LocalServer
+from anchor_uploads.local import LocalServer, ReceivedUpload
 from anchor_uploads.local.http import app
 from openapi import yaml
 from openapi.documented import Contract, Operation
@@ -149,8 +149,8 @@ def test_schemathesis_finds_a_server_that_goes_its_own_way(
         async def __call__(self, *connection: object) -> None:
             await self._inner(*connection)  # type: ignore[operator]
 
-    async def accepts_anything(*_arguments: object, **_options: object) -> Path:
-        return Path("/uploads/a")
+    async def accepts_anything(*_arguments: object, **_options: object) -> ReceivedUpload:
+        return ReceivedUpload("a", 0, None, "", Path("/uploads/a"))
 
     monkeypatch.setattr(app, "_RequireKey", _AnyKey)
     monkeypatch.setattr(app, "receive_upload", accepts_anything)

@@ -201,10 +201,11 @@ def test_eight_sessions_with_browsers_at_once_leave_nothing(
 
 
 def test_a_session_whose_making_is_cancelled_leaves_nothing(tmp_path: Path, browser: Path) -> None:
+    from anchor_uploads.local.records import Records
     from anchor_uploads.local.sessions import Sessions
 
     async def run() -> int:
-        sessions = Sessions(tmp_path, browser=browser, at_most=9)
+        sessions = Sessions(tmp_path, browser=browser, at_most=9, records=Records())
         creating = asyncio.ensure_future(sessions.create())
         await asyncio.sleep(0.1)
         creating.cancel()

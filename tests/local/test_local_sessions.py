@@ -19,6 +19,7 @@ import pytest
 from anchor_browser_api_models import ErrorResponse, SessionReply, SessionStatusReply
 from anchor_uploads.local import BrowserNotFound, LocalServer, find_browser
 from anchor_uploads.local.browser import find
+from anchor_uploads.local.records import Records
 from anchor_uploads.local.sessions import SessionEnded, Sessions
 from support.plain_cdp import cdp
 
@@ -240,7 +241,7 @@ def test_an_operation_that_the_local_anchor_has_not_got_is_named(
 
 @pytest.mark.anyio
 async def test_the_end_of_a_session_waits_for_what_it_cancelled(tmp_path: Path) -> None:
-    sessions = Sessions(tmp_path, browser=None, at_most=9)
+    sessions = Sessions(tmp_path, browser=None, at_most=9, records=Records())
     session = await sessions.create()
     seen: list[object] = []
 
@@ -269,7 +270,7 @@ async def test_the_end_of_a_session_waits_for_what_it_cancelled(tmp_path: Path) 
 
 @pytest.mark.anyio
 async def test_no_session_starts_once_all_are_closed(tmp_path: Path) -> None:
-    sessions = Sessions(tmp_path, browser=None, at_most=9)
+    sessions = Sessions(tmp_path, browser=None, at_most=9, records=Records())
     session = await sessions.create()
     await sessions.close_all()
     assert not session.directory.exists()

@@ -12,24 +12,27 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from anchor_uploads.local.browser.find import BrowserNotFound, find_browser
 
 if TYPE_CHECKING:
+    from anchor_uploads.local.records import ReceivedRequest, ReceivedUpload
     from anchor_uploads.local.server import LocalServer
 
-__all__ = ["BrowserNotFound", "LocalServer", "find_browser"]
+__all__ = ["BrowserNotFound", "LocalServer", "ReceivedRequest", "ReceivedUpload", "find_browser"]
+
+_LAZY = {"LocalServer": "server", "ReceivedRequest": "records", "ReceivedUpload": "records"}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "LocalServer":
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from anchor_uploads.local.server import LocalServer
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     except ModuleNotFoundError as missing:
         raise ImportError(
             f"the local Anchor needs the package {missing.name!r}, which is not installed; "
             'run: pip install "anchor-uploads[local]"'
         ) from missing
-    return LocalServer

@@ -19,6 +19,7 @@ from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
+from uuid import UUID
 
 import anyio
 import uvicorn
@@ -35,6 +36,7 @@ from anchor_uploads.local.http.cdp_proxy import CdpProxy
 from anchor_uploads.local.http.hosts import Hosts
 from anchor_uploads.local.leftovers import ROOT_PREFIX, sweep
 from anchor_uploads.local.options import Options, is_loopback
+from anchor_uploads.local.records import ReceivedRequest, ReceivedUpload, Records
 from anchor_uploads.local.sessions import Sessions
 
 __all__ = ["LocalServer", "serve"]
@@ -57,7 +59,8 @@ class LocalServer:
     - `allow_remote`: whether `host` may be other than loopback, so that other machines are let in
       who know the key, and whether the server answers to names other than its own.
 
-    `faults` makes requests fail on demand; see `anchor_uploads.local.faults`. What an earlier server
+    `faults` makes requests fail on demand; see `anchor_uploads.local.faults`. `uploads`, `requests` and
+    `wait_for_upload` tell what has arrived. What an earlier server
     has left that was killed is swept away on entering: in the temporary directory, and in `directory`.
 
     Entering raises `BrowserNotFound` if `browser` is true and there is none, and `OSError` if the
@@ -88,6 +91,7 @@ class LocalServer:
             allow_remote=allow_remote,
         )
         self._faults = Faults()
+        self._records = Records()
         self._run: _Run | None = None
 
     def __repr__(self) -> str:
@@ -101,14 +105,52 @@ class LocalServer:
     @property
     def base_url(self) -> str:
         """Where the API is, such as `http://127.0.0.1:49152`. `RuntimeError` if it does not run."""
-        if self._run is None:
-            raise RuntimeError("the local Anchor does not run; use: with LocalServer() as anchor:")
-        return self._run.base_url
+        return self._running().base_url
 
     @property
     def faults(self) -> Faults:
         """What makes requests fail on demand: `server.faults.add("upload_file", status=503)`."""
         return self._faults
+
+    @property
+    def requests(self) -> tuple[ReceivedRequest, ...]:
+        """The requests since it was entered, in the order in which they ended; of very many, the newest 10,000.
+
+        Also those that were refused, or that met a fault. Not the WebSockets of CDP clients, and not what a test or a
+        live view asks of the server itself. Whoever has an answer finds the request here; one whose connection broke
+        may come a moment later.
+        """
+        return self._records.requests
+
+    def uploads(self, session_id: str | UUID) -> tuple[ReceivedUpload, ...]:
+        """Return the files that were uploaded into a session that runs, in the order in which they arrived.
+
+        A file that replaced another of its name is there once, where it arrived. Raises `LookupError`, which tells
+        why, if no such session runs: its files are gone then.
+        """
+        sessions, wanted = self._running().sessions, str(session_id)
+        if sessions.get(wanted) is None:
+            raise LookupError(sessions.why_not(wanted))
+        return self._records.uploads(wanted)
+
+    def wait_for_upload(
+        self, session_id: str | UUID | None = None, name: str | None = None, *, timeout: float = 10.0
+    ) -> ReceivedUpload:
+        """Return the first upload that arrived, or arrives within `timeout` seconds, of those that were asked for.
+
+        session_id: into this session; None is any that runs. name: of this name; None is any.
+        For code under test that returns before its upload is done, or in another thread or process. In asyncio:
+        `await anyio.to_thread.run_sync(anchor.wait_for_upload)`.
+
+        Raises `TimeoutError` that tells what did arrive, and, as soon as it is known that nothing can arrive,
+        `LookupError` if the session has ended, and `RuntimeError` if the server has.
+        """
+        sessions, wanted = self._running().sessions, None if session_id is None else str(session_id)
+
+        def why_not() -> str | None:
+            return None if wanted is None or sessions.get(wanted) is not None else sessions.why_not(wanted)
+
+        return self._records.wait_for_upload(wanted, name, timeout, why_not)
 
     @property
     def alive(self) -> bool:
@@ -121,11 +163,12 @@ class LocalServer:
         executable = find_browser() if self._options.browser else None
         if self._options.browser and executable is None:
             raise BrowserNotFound
-        run = _Run(self._options, executable, self._faults)
+        records = Records()
+        run = _Run(self._options, executable, self._faults, records)
         run.start()
         if not is_loopback(self._options.host):
             _logger.warning("%s lets other machines in: who knows the key controls its browsers", run.base_url)
-        self._run = run
+        self._run, self._records = run, records
         return self
 
     def __exit__(
@@ -151,15 +194,23 @@ class LocalServer:
         # Browsers take a moment to stop, and the caller's event loop has other things to do.
         await to_thread.run_sync(self.__exit__, exc_type, exc, traceback)
 
+    def _running(self) -> _Run:
+        if self._run is None:
+            raise RuntimeError("the local Anchor does not run; use: with LocalServer() as anchor:")
+        return self._run
+
 
 class _Run:
     """One life of a server. All it owns is made and removed in its thread, which no Ctrl-C hits."""
 
-    def __init__(self, options: Options, executable: Path | None, faults: Faults) -> None:
+    sessions: Sessions
+
+    def __init__(self, options: Options, executable: Path | None, faults: Faults, records: Records) -> None:
         self.base_url = ""
         self._options = options
         self._executable = executable
         self._faults = faults
+        self._records = records
         self._ready: Future[None] = Future()
         self._stop: Future[None] = Future()
         self._ended = threading.Event()
@@ -215,16 +266,20 @@ class _Run:
             if not self._ready.done():
                 self._ready.set_exception(RuntimeError("the local Anchor ended before it was ready"))
             self._ended.set()
+            self._records.close()
 
     async def _serve(self, listener: socket.socket, root: Path) -> None:
         options = self._options
-        sessions = Sessions(root, browser=self._executable, at_most=options.sessions_at_once)
+        sessions = self.sessions = Sessions(
+            root, browser=self._executable, at_most=options.sessions_at_once, records=self._records
+        )
         app = create_app(
             sessions,
             hosts=Hosts(options.host, any_name=options.allow_remote),
             api_key=options.api_key,
             max_upload_bytes=options.max_upload_bytes,
             faults=self._faults,
+            records=self._records,
         )
         server = _Server(
             uvicorn.Config(
@@ -269,8 +324,8 @@ class _QuietProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # For faults: ASGI has no word for breaking a connection.
-        self.app_state = {**self.app_state, "abort": transport.abort}
+        # For faults and records: ASGI has no word for breaking a connection, nor for one that broke.
+        self.app_state = {**self.app_state, "abort": transport.abort, "broken": transport.is_closing}
 
 
 def serve(what: LocalServer | Options) -> int:

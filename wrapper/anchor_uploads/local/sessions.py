@@ -19,6 +19,7 @@ from anchor_uploads.local.browser.chromium import BrowserProcess
 from anchor_uploads.local.disk.ownership import owned
 from anchor_uploads.local.disk.removal import remove_tree
 from anchor_uploads.local.disk.uploads import PARTIAL_PREFIX
+from anchor_uploads.local.records import Records
 
 __all__ = ["Session", "SessionEnded", "Sessions", "StoredFile", "TooManySessions"]
 
@@ -148,11 +149,15 @@ class Session:
 class Sessions:
     """All sessions of one server, below one directory."""
 
-    def __init__(self, directory: Path, *, browser: Path | None, at_most: int) -> None:
-        """`directory` must exist. `browser` is the executable to start, or None for none."""
+    def __init__(self, directory: Path, *, browser: Path | None, at_most: int, records: Records) -> None:
+        """`directory` must exist. `browser` is the executable to start, or None for none.
+
+        `records` forget what arrived in a session when that has ended.
+        """
         self._directory = directory
         self._browser = browser
         self._at_most = at_most
+        self._records = records
         self._sessions: dict[str, Session] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self._ended: OrderedDict[str, str] = OrderedDict()
@@ -245,6 +250,7 @@ class Sessions:
         finally:
             if self._sessions.pop(session.id, None) is not None:
                 self._remember(session)
+                self._records.forget(session.id)
 
     def _remember(self, session: Session) -> None:
         self._ended[session.id] = session.why_ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import threading
@@ -14,6 +15,8 @@ from typing import BinaryIO
 from anyio import CancelScope, to_thread
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+
+from anchor_uploads.local.records import ReceivedUpload
 
 __all__ = ["PARTIAL_PREFIX", "UploadNotStored", "UploadRejected", "receive_upload"]
 
@@ -41,8 +44,8 @@ async def receive_upload(
     content_length: int | None,
     directory: Path,
     max_bytes: int | None,
-) -> Path:
-    """Store the file of a `multipart/form-data` request in `directory`, and return its path.
+) -> ReceivedUpload:
+    """Store the file of a `multipart/form-data` request in `directory`.
 
     `chunks` is the request's body; at most about 2 MiB of it are in memory at any time. The part
     must be named `file` and have a file name. Other parts are ignored. The file appears under its
@@ -68,7 +71,8 @@ async def receive_upload(
                 await to_thread.run_sync(partial.write, form.take())
         name = form.finish()
         await to_thread.run_sync(partial.write, form.take())
-        return await to_thread.run_sync(partial.publish, name)
+        path = await to_thread.run_sync(partial.publish, name)
+        return ReceivedUpload(name, partial.size, form.content_type, partial.sha256.hexdigest(), path)
     except OSError as error:
         name = form.name or "the file"
         reason = error.strerror or type(error).__name__
@@ -83,6 +87,7 @@ class _UploadForm:
 
     def __init__(self, boundary: bytes, max_bytes: int | None) -> None:
         self.name: str | None = None
+        self.content_type: str | None = None
         self.pending = bytearray()
         self._max_bytes = max_bytes
         self._size = 0
@@ -91,6 +96,7 @@ class _UploadForm:
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._disposition: bytes | None = None
+        self._content_type: bytes | None = None
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -131,6 +137,7 @@ class _UploadForm:
 
     def _on_part_begin(self) -> None:
         self._disposition = None
+        self._content_type = None
 
     def _on_header_begin(self) -> None:
         self._header_name.clear()
@@ -150,6 +157,8 @@ class _UploadForm:
     def _on_header_end(self) -> None:
         if self._header_name.lower() == b"content-disposition":
             self._disposition = bytes(self._header_value)
+        elif self._header_name.lower() == b"content-type":
+            self._content_type = bytes(self._header_value)
 
     def _on_headers_finished(self) -> None:
         if self._disposition is None:
@@ -162,6 +171,8 @@ class _UploadForm:
         if b"filename" not in parameters:
             raise UploadRejected("no file uploaded: the part named 'file' has no file name")
         self.name = _safe_name(parameters[b"filename"])
+        if self._content_type is not None:
+            self.content_type = self._content_type.decode("latin-1").strip()
         self._in_file = True
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -180,9 +191,11 @@ class _UploadForm:
 
 
 class _PartialFile:
-    """A file under a temporary name. Its methods block, and may be called from any thread."""
+    """A file under a temporary name, and what is known of it so far. Its methods block; any thread may call them."""
 
     def __init__(self, directory: Path) -> None:
+        self.size = 0
+        self.sha256 = hashlib.sha256()
         self._directory = directory
         self._path = directory / f"{PARTIAL_PREFIX}{uuid.uuid4().hex}.part"
         self._file: BinaryIO | None = None
@@ -197,6 +210,8 @@ class _PartialFile:
             if self._file is None:
                 self._file = self._path.open("xb")
             self._file.write(data)
+            self.size += len(data)
+            self.sha256.update(data)
 
     def publish(self, name: str) -> Path:
         target = self._directory / name

@@ -24,19 +24,27 @@ from anchor_uploads.local.http.early_answers import EarlyAnswers
 from anchor_uploads.local.http.hosts import CheckHost, Hosts
 from anchor_uploads.local.http.inject_faults import InjectFaults
 from anchor_uploads.local.http.live_view import live_view_routes
+from anchor_uploads.local.http.record_requests import RecordRequests
 from anchor_uploads.local.http.wanted import BadBody, wanted_session
+from anchor_uploads.local.records import Records
 from anchor_uploads.local.sessions import Session, SessionEnded, Sessions, TooManySessions
 
 __all__ = ["create_app"]
 
 
 def create_app(
-    sessions: Sessions, *, hosts: Hosts, api_key: str, max_upload_bytes: int | None, faults: Faults
+    sessions: Sessions,
+    *,
+    hosts: Hosts,
+    api_key: str,
+    max_upload_bytes: int | None,
+    faults: Faults,
+    records: Records,
 ) -> Starlette:
     """Return the ASGI application. Its lifespan's end ends all `sessions`.
 
     `hosts` are the names it answers to; `api_key` is the one key it accepts; `max_upload_bytes` is the largest file it
-    takes (None: any).
+    takes (None: any). What arrives is noted in `records`.
     """
 
     def stopping() -> bool:
@@ -97,13 +105,14 @@ def create_app(
         length = request.headers.get("content-length", "")
         try:
             with session.work():
-                path = await receive_upload(
+                upload = await receive_upload(
                     _touching(session, request),
                     content_type=request.headers.get("content-type", ""),
                     content_length=int(length) if length.isdecimal() else None,
                     directory=session.uploads,
                     max_bytes=max_upload_bytes,
                 )
+                records.add_upload(session.id, upload)
         except UploadRejected as rejected:
             return replies.upload_refused(str(rejected))
         except UploadNotStored as not_stored:
@@ -113,7 +122,7 @@ def create_app(
         except ClientDisconnect:
             # Nobody hears this, but an endpoint must answer something.
             return replies.upload_refused("the connection broke off")
-        return replies.uploaded(f"File saved at {path}")
+        return replies.uploaded(f"File saved at {upload.path}")
 
     async def json_version(request: Request) -> Response:
         # CDP clients that are given an http:// address look here for that of the WebSocket.
@@ -139,6 +148,7 @@ def create_app(
         ],
         middleware=[
             Middleware(EarlyAnswers, stopping=stopping),
+            Middleware(RecordRequests, records=records),
             Middleware(CheckHost, hosts=hosts),
             Middleware(_RequireKey, key=api_key),
             Middleware(InjectFaults, faults=faults, stopping=stopping),

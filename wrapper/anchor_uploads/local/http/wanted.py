@@ -64,7 +64,9 @@ async def wanted_session(request: Request) -> WantedSession:
     wanted = object_in({"body": body}, "body")
     object_in(wanted, "body.browser")
     session = object_in(wanted, "body.session")
-    url: str | None = part(session, "body.session.initial_url", None, _is_url, "pass a URL, such as https://example.com/")
+    url: str | None = part(
+        session, "body.session.initial_url", None, _is_url, "pass a URL, such as https://example.com/"
+    )
     timeout = object_in(session, "body.session.timeout")
     max_duration = minutes_in(timeout, "body.session.timeout.max_duration")
     idle_timeout = minutes_in(timeout, "body.session.timeout.idle_timeout")
