@@ -22,8 +22,8 @@ def anchor_server_options():
 """
 
 
-def run(directory: Path, test: str, conftest: str = NO_BROWSER) -> str:
-    """Run `test` with the plugin alone, and return what pytest said."""
+def run(directory: Path, test: str, conftest: str = NO_BROWSER, *arguments: str) -> str:
+    """Run `test` with the plugin, and no others but those that `arguments` name, and return what pytest said."""
     (directory / "conftest.py").write_text(conftest)
     (directory / "test_it.py").write_text(test)
     (directory / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
@@ -33,7 +33,17 @@ def run(directory: Path, test: str, conftest: str = NO_BROWSER) -> str:
     # Whether or not its entry point is installed here, it is loaded once.
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "anchor_uploads.pytest_plugin", "-q", "-p", "no:cacheprovider"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "anchor_uploads.pytest_plugin",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *arguments,
+        ],
         cwd=directory,
         env=environment,
         capture_output=True,
@@ -126,6 +136,88 @@ def test_c(anchor_faults):
 """,
     )
     assert "3 passed" in said, said
+
+
+ASYNCHRONOUS = """
+import gc
+import pytest
+from anchor_uploads import InvalidArgument
+
+kept = []
+
+{mark}
+@pytest.mark.parametrize("number", range(3))
+async def test_a(anchor_session, anchor_async_client, number):
+    uploaded = await anchor_async_client.upload_file(anchor_session.id, b"abc", filename="a.txt")
+    assert uploaded.size == 3
+    kept.append(anchor_async_client)
+
+def test_b():
+    del kept[:-1]
+    gc.collect()
+
+{mark}
+async def test_c(anchor_session):
+    with pytest.raises(InvalidArgument, match="this client is closed"):
+        await kept[-1].upload_file(anchor_session.id, b"abc", filename="a.txt")
+    gc.collect()
+
+{mark}
+async def test_d(anchor_async_client):
+    pass
+"""
+ASYNCIO = ("-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
+
+
+@pytest.mark.parametrize(
+    ("mark", "arguments"),
+    [
+        ("@pytest.mark.asyncio", (*ASYNCIO, "-o", "asyncio_mode=strict")),
+        ("", (*ASYNCIO, "-o", "asyncio_mode=auto")),
+        ("@pytest.mark.asyncio(loop_scope='session')", (*ASYNCIO, "-o", "asyncio_mode=auto")),
+        ("@pytest.mark.anyio\n@pytest.mark.parametrize('anyio_backend', ['asyncio', 'trio'])", ("-p", "anyio")),
+    ],
+    ids=["strict", "auto", "one loop for all", "anyio"],
+)
+def test_the_async_client_works_with_every_plugin_and_is_closed(
+    tmp_path: Path, mark: str, arguments: tuple[str, ...]
+) -> None:
+    said = run(tmp_path, ASYNCHRONOUS.format(mark=mark), NO_BROWSER, *arguments)
+    assert said.startswith("status 0\n"), said
+    assert f"{11 if 'trio' in mark else 6} passed" in said, said
+
+
+def test_without_playwright_the_page_says_what_to_install(tmp_path: Path) -> None:
+    missing = "import sys\nsys.modules['playwright'] = None\n"
+    said = run(tmp_path, "def test_it(anchor_page): pass\n", missing + NO_BROWSER)
+    assert "UsageError: anchor_page needs the package" in said
+    assert 'pip install "anchor-uploads[playwright]"' in said
+
+
+@pytest.mark.skipif(find_browser() is None, reason="no Chrome, Chromium or Edge here")
+@pytest.mark.parametrize("own", [False, True], ids=["alone", "beside pytest-playwright"])
+def test_the_page_is_in_the_browser_of_the_session(tmp_path: Path, own: bool) -> None:
+    fixture = (
+        "import pytest\nfrom playwright.sync_api import sync_playwright\n"
+        "@pytest.fixture(scope='session', autouse=True)\ndef playwright():\n"
+        "    with sync_playwright() as playwright:\n        yield playwright\n"
+    )
+    said = run(
+        tmp_path,
+        """
+from anchor_uploads.playwright import attach
+
+def test_a(anchor_client, anchor_session, anchor_page):
+    anchor_page.set_content("<input type=file>")
+    attach(anchor_page.locator("input"), anchor_client.upload_file(anchor_session.id, b"abc", filename="a.txt"))
+    assert anchor_page.evaluate("document.querySelector('input').files[0].text()") == "abc"
+
+def test_b(anchor_page):
+    assert anchor_page.url == "about:blank"
+""",
+        fixture if own else "",
+    )
+    assert "2 passed" in said, said
 
 
 @pytest.mark.skipif(find_browser() is None, reason="no Chrome, Chromium or Edge here")
