@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import anyio
 import httpx
@@ -87,6 +89,15 @@ def test_looking_is_no_use_of_the_session(
         return get(f"{anchor.server.base_url}/live/{session_id}/state").status_code == 404
 
     wait_until(ended, "the idle session ended while somebody looked")
+
+
+def test_a_title_is_what_the_page_says(client: UploadClient) -> None:
+    title = "<b>&amp; \"'"
+    body = {"initial_url": f"data:text/html,<title>{quote(html.escape(title))}</title>"}
+    with client.session(session=body) as session:
+        while (state := get(f"{session.live_view_url}/state").json())["title"] in ("", state["url"]):
+            time.sleep(0.05)
+    assert state["title"] == title
 
 
 def test_it_shows_the_page_used_last(session: Session) -> None:

@@ -8,6 +8,7 @@ import json
 import socket
 import time
 from contextlib import closing
+from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -65,7 +66,8 @@ class Viewer:
             jpeg = await asyncio.wait_for(self._photograph(page["webSocketDebuggerUrl"]), _SECONDS_TO_PHOTOGRAPH)
         except (asyncio.TimeoutError, KeyError, OSError, WebSocketException):
             jpeg = b""
-        return View(page["url"], page["title"], len(pages), jpeg)
+        # Chromium escapes titles, and nothing else, for pages that show its list.
+        return View(page["url"], unescape(page["title"]), len(pages), jpeg)
 
     async def _targets(self) -> list[dict[str, str]]:
         # Not Target.getTargets, which does not tell which page was used last; this lists it first.
