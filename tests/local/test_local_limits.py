@@ -226,6 +226,8 @@ def test_the_command_line_warns_and_refuses(tmp_path: Path) -> None:
             url = process.stdout.readline().strip()
             key = process.stdout.readline().strip().removeprefix("API key: ")
             assert "other machines" in process.stderr.readline()
+            shown_at = [process.stdout.readline() for _ in range(2)][1].rpartition(" ")[2].strip()
+            assert httpx.get(shown_at, trust_env=False).status_code == 200
             replies = [
                 httpx.post(f"{url}/v1/sessions", headers={"anchor-api-key": key}, trust_env=False) for _ in range(2)
             ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,10 +73,60 @@ def test_state_without_a_browser(anchor: Anchor, session_id: str) -> None:
     assert get(f"{anchor.server.base_url}/live/{session_id}/screenshot").status_code == 204
 
 
+def test_the_page_of_a_session_that_ended_says_why(anchor: Anchor) -> None:
+    session_id = anchor.new_session()
+    anchor.client.delete(f"/v1/sessions/{session_id}")
+
+    page = get(f"{anchor.server.base_url}/live/{session_id}")
+
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert f"session {session_id} was ended" in page.text
+    unknown = get(f"{anchor.server.base_url}/live/<b>{{{{why}}}}")
+    assert unknown.status_code == 404
+    assert "<b>" not in unknown.text
+    assert unknown.text.count("&lt;b&gt;{{why}}") == 3
+
+
+def test_whoever_has_the_key_sees_all_sessions_and_their_uploads(start: Callable[..., Anchor]) -> None:
+    anchor = start(api_key="+ /key")
+    anchor.client.headers["anchor-api-key"] = "+ /key"
+    sessions = [anchor.new_session() for _ in range(3)]
+    anchor.client.delete(f"/v1/sessions/{sessions.pop(1)}")
+    for name in ("{{sessions}}.txt", "a&b.txt"):
+        anchor.client.post(f"/v1/sessions/{sessions[1]}/uploads", files={"file": (name, b"12345")})
+
+    page = get(f"{anchor.server.base_url}/?apiKey=%2B%20%2Fkey")
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["cache-control"] == "no-store"
+    assert "2 sessions run" in page.text
+    assert re.findall('href="/live/([^"]*)"', page.text) == sessions
+    assert re.findall('class="name">([^<]*)', page.text) == ["a&amp;b.txt", "{{sessions}}.txt"]
+    assert "/key" not in page.text
+    assert anchor.client.get("/").text == page.text
+
+
+@pytest.mark.parametrize("query", ["", "?apiKey=", "?apiKey=wrong"])
+def test_who_has_no_key_is_shown_no_session(anchor: Anchor, session_id: str, query: str) -> None:
+    reply = get(f"{anchor.server.base_url}/{query}")
+    assert reply.status_code == 401
+    assert "apiKey" in reply.json()["error"]["message"]
+    assert session_id not in reply.text
+
+
+def test_pages_ask_for_no_icon(anchor: Anchor, session_id: str) -> None:
+    for path in (f"/live/{session_id}", "/live/unknown", "/"):
+        page = anchor.client.get(path)
+        assert '<link rel="icon" href="data:,">' in page.text
+        assert "img-src 'self' blob: data:;" in page.headers["content-security-policy"]
+
+
 @pytest.mark.parametrize("path", ["", "/state", "/screenshot"])
 def test_who_does_not_know_the_session_sees_nothing(anchor: Anchor, path: str) -> None:
     for unknown in ("unknown", "..", "%2e%2e"):
-        assert get(f"{anchor.server.base_url}/live/{unknown}{path}").status_code == 404
+        # The client itself makes another path of "..": that of the sessions, for which it has no key.
+        assert get(f"{anchor.server.base_url}/live/{unknown}{path}").status_code in (401, 404)
 
 
 def test_looking_is_no_use_of_the_session(

@@ -221,8 +221,8 @@ def test_every_operation_demands_the_key(anchor: Anchor, method: str, path: str,
 
 
 def test_other_paths_and_methods_are_answered_in_the_same_shape(anchor: Anchor, session_id: str) -> None:
-    error_of(anchor.client.get("/"), 404)
     error_of(anchor.client.get("/unknown"), 404)
+    error_of(anchor.client.post("/"), 405)
     reply = anchor.client.put(f"/v1/sessions/{session_id}")
     error_of(reply, 405)
     assert {"GET", "DELETE"} <= set(reply.headers["allow"].split(", "))

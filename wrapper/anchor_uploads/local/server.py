@@ -19,6 +19,7 @@ from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import anyio
@@ -342,6 +343,7 @@ def serve(what: LocalServer | Options) -> int:
             server.base_url,
             f"API key: {server.api_key}",
             f"Clients find it with: ANCHORBROWSER_BASE_URL={server.base_url} ANCHORBROWSER_API_KEY={server.api_key}",
+            f"Its sessions are shown at {server.base_url}/?apiKey={quote(server.api_key, safe='')}",
             "Ctrl-C ends it, with all sessions and their files.",
         ]
         # At once, because who wants only the first line may close the pipe after it.

@@ -199,6 +199,10 @@ class Sessions:
         session = self._sessions.get(session_id)
         return None if session is None or session.ending else session
 
+    def running(self) -> list[Session]:
+        """Return the sessions that run, the oldest first."""
+        return [session for session in self._sessions.values() if not session.ending]
+
     def why_not(self, session_id: str) -> str:
         """Why no session of this id runs."""
         session = self._sessions.get(session_id)

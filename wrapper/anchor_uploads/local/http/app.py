@@ -25,6 +25,7 @@ from anchor_uploads.local.http.hosts import CheckHost, Hosts
 from anchor_uploads.local.http.inject_faults import InjectFaults
 from anchor_uploads.local.http.live_view import live_view_routes
 from anchor_uploads.local.http.record_requests import RecordRequests
+from anchor_uploads.local.http.sessions_page import sessions_page_routes
 from anchor_uploads.local.http.wanted import BadBody, wanted_session
 from anchor_uploads.local.records import Records
 from anchor_uploads.local.sessions import Session, SessionEnded, Sessions, TooManySessions
@@ -145,6 +146,7 @@ def create_app(
             Route("/json/version/", json_version, methods=["GET"]),
             *control_routes(sessions, faults),
             *live_view_routes(sessions),
+            *sessions_page_routes(sessions, gate),
         ],
         middleware=[
             Middleware(EarlyAnswers, stopping=stopping),
