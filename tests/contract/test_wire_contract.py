@@ -21,7 +21,8 @@ from werkzeug.http import parse_options_header
 
 from anchor_uploads import BadRequest, ServerError, SessionNotFound, UploadClient
 from openapi.documented import Contract
-from support.prism_server import NoPrism, PrismServer
+from support.node import NodeMissing
+from support.prism_server import PrismServer
 from support.raw_server import RawServer, Request, answer
 from support.spec_judge import Part, SpecJudge, taken_apart
 from support.twins import KEY, SESSION, Call, both, call_aiohttp, call_sync
@@ -72,7 +73,7 @@ def prism(specification: str) -> Iterator[PrismServer]:
     with ExitStack() as servers:
         try:
             server = servers.enter_context(PrismServer(ROOT / "spec" / specification))
-        except NoPrism as reason:
+        except NodeMissing as reason:
             pytest.skip(f"Prism is not here: {reason}")
         yield server
 

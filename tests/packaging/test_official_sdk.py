@@ -143,8 +143,7 @@ def test_the_node_sdk_works_unchanged(tmp_path: Path, capsys: pytest.CaptureFixt
         directory = node.install("anchorbrowser", NODE_SDK)
     except node.NodeMissing as missing:
         pytest.skip(str(missing))
-    program = shutil.which("node")
-    assert program
+    program, _npm = node.find_node()
     file = tmp_path / "résumé.txt"
     file.write_text("what was uploaded")
     with LocalServer() as server:

