@@ -99,12 +99,14 @@ class FormSite:
 
     def __init__(self) -> None:
         self._submitted: queue.Queue[list[Received]] = queue.Queue()
+        self._own: dict[str, str] = {}
 
     def __enter__(self) -> FormSite:
-        submitted = self._submitted
+        submitted, pages = self._submitted, self._own
 
         class Handler(_Handler):
             received = submitted
+            own = pages
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
@@ -121,6 +123,11 @@ class FormSite:
         """The address of a page whose form is in `place`, with these attributes of its input."""
         return f"http://{host}:{self.port}/{place}?attributes={quote(attributes)}"
 
+    def put(self, place: str, html: str) -> str:
+        """Serve a page of the caller's own there, and return its address."""
+        self._own[f"/{place}"] = html
+        return f"http://127.0.0.1:{self.port}/{place}"
+
     def submitted(self) -> list[Received]:
         """The files of the next form that arrives."""
         return self._submitted.get(timeout=20)
@@ -128,6 +135,7 @@ class FormSite:
 
 class _Handler(BaseHTTPRequestHandler):
     received: queue.Queue[list[Received]]
+    own: dict[str, str]
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -146,7 +154,9 @@ class _Handler(BaseHTTPRequestHandler):
             "/chooser": form + BUTTON,
             "/detached": DETACHED.format(multiple=str("multiple" in attributes).lower()),
         }
-        if url.path in pages:
+        if url.path in self.own:
+            self._reply(200, self.own[url.path])
+        elif url.path in pages:
             self._reply(200, f"<!doctype html><title>{url.path}</title><link rel=icon href=data:,>{pages[url.path]}")
         else:
             self._reply(404, "no such page")
