@@ -161,3 +161,44 @@ def test_no_byte_of_a_file_goes_to_the_browser_again_where_playwright_sends_them
 
         page.close()
         browser.close()
+
+
+OVERLAY = """
+<!doctype html><meta charset=utf-8><title>overlay</title><link rel=icon href=data:,>
+<div data-testid=zone style="height: 200px">Drag files here</div>
+<div id=overlay hidden style="position: fixed; inset: 0">Drop them now</div>
+<script>
+  window.received = [];
+  window.files = [];
+  const appear = () => { overlay.hidden = false };
+  document.addEventListener(WHEN);
+  overlay.addEventListener('dragover', (event) => event.preventDefault());
+  overlay.addEventListener('drop', (event) => {
+    event.preventDefault();
+    overlay.hidden = true;
+    files.push(...event.dataTransfer.files);
+    received.push(...Array.from(event.dataTransfer.files, ({ name, size }) => ({ name, size })));
+  });
+</script>
+"""
+
+
+@pytest.mark.parametrize(
+    "when",
+    {
+        "in dragenter": "'dragenter', appear",
+        "in dragover": "'dragover', appear",
+        "rendered in a later task": "'dragenter', () => setTimeout(appear, 20)",
+        "faded in": "'dragenter', () => setTimeout(appear, 100)",
+    }.items(),
+    ids=lambda each: each[0],
+)
+def test_a_zone_may_come_under_the_pointer_while_it_drags(
+    page: Any, site: FormSite, files: list[UploadedFile], when: tuple[str, str]
+) -> None:
+    """As where a whole page takes files; the browser asks the newcomer with a `dragenter` before it lets files go."""
+    from anchor_uploads.playwright import drop
+
+    drop(opened(page, site.put("overlay", OVERLAY.replace("WHEN", when[1]))), *files)
+
+    assert [each.name for each in received(page, 2)] == [file.name for file in files]
