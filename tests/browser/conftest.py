@@ -38,10 +38,16 @@ class Twin:
     """Playwright's sync or async API, and the functions of this package that go with it."""
 
     def __init__(
-        self, name: str, browser: Any, attach: Callable[..., Any], upload_and_attach: Callable[..., Any]
+        self,
+        name: str,
+        browser: Any,
+        attach: Callable[..., Any],
+        drop: Callable[..., Any],
+        upload_and_attach: Callable[..., Any],
     ) -> None:
         self.name = name
         self.attach = attach
+        self.drop = drop
         self.upload_and_attach = upload_and_attach
         self.context = browser.contexts[0]
 
@@ -71,7 +77,7 @@ def twin(request: pytest.FixtureRequest, session: Session) -> Iterator[Twin]:
     if request.param == "sync":
         with sync_playwright() as playwright:
             browser: Any = playwright.chromium.connect_over_cdp(session.cdp_url)
-            yield Twin(request.param, browser, ours.attach, ours.upload_and_attach)
+            yield Twin(request.param, browser, ours.attach, ours.drop, ours.upload_and_attach)
             browser.close()
         return
     with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(async_playwright()) as started:
@@ -81,7 +87,8 @@ def twin(request: pytest.FixtureRequest, session: Session) -> Iterator[Twin]:
             async with AsyncUploadClient.from_settings(client.settings) as twin_client:
                 return await ours.upload_and_attach_async(twin_client, *arguments, **options)
 
-        yield Twin(request.param, browser, browser.call(ours.attach_async), browser.call(upload_and_attach))
+        attach, drop = browser.call(ours.attach_async), browser.call(ours.drop_async)
+        yield Twin(request.param, browser, attach, drop, browser.call(upload_and_attach))
         browser.close()
 
 

@@ -24,9 +24,33 @@ FORM = """
 """
 SHADOW = """
 <div id=host></div>
-<script>document.querySelector("#host").attachShadow({{mode: "open"}}).innerHTML = {markup!r}</script>
+<script>
+  window.root = document.querySelector("#host").attachShadow({{mode: "open"}});
+  root.innerHTML = {markup!r};
+</script>
 """
 BUTTON = '<button type=button id=open onclick="document.querySelector(`input`).click()">Choose</button>'
+ZONE = """
+<style>.zone {{ width: 200px; height: 100px; background: #ddd }}</style>
+<div class=zone id=zone {attributes}>Drop files here</div><div class=zone id=neighbour>Or here</div>
+"""
+ZONE_SCRIPT = """
+<script>
+  window.heard = [];
+  const zones = (window.root ?? document).querySelectorAll(".zone");
+  for (const zone of zones)
+    for (const type of ["dragenter", "dragover", "dragleave", "drop"])
+      zone.addEventListener(type, event => {
+        heard.push([zone.id, type, event.isTrusted]);
+        event.preventDefault();
+        if (type !== "drop") return;
+        window.entries = Array.from(event.dataTransfer.items, item => item.webkitGetAsEntry()?.name);
+        const body = new FormData();
+        for (const file of event.dataTransfer.files) body.append(zone.id, file);
+        fetch("http://127.0.0.1:PORT/submit", {method: "POST", mode: "no-cors", body});
+      });
+</script>
+"""
 DETACHED = """
 <button type=button id=open>Choose</button>
 <script>
@@ -128,6 +152,10 @@ class FormSite:
         self._own[f"/{place}"] = html
         return f"http://127.0.0.1:{self.port}/{place}"
 
+    def zone(self, place: str = "main", attributes: str = "") -> str:
+        """The address of a page with two drop zones in `place`, with these attributes of the first one."""
+        return f"http://127.0.0.1:{self.port}/{place}?of=zone&attributes={quote(attributes)}"
+
     def submitted(self) -> list[Received]:
         """The files of the next form that arrives."""
         return self._submitted.get(timeout=20)
@@ -139,17 +167,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        attributes = parse_qs(url.query).get("attributes", [""])[0]
+        query = parse_qs(url.query)
+        attributes = query.get("attributes", [""])[0]
         port = self.server.server_address[1]
         form = FORM.format(port=port, attributes=attributes)
-        query = quote(attributes)
+        script = ""
+        if query.get("of") == ["zone"]:
+            form, script = ZONE.format(attributes=attributes), ZONE_SCRIPT.replace("PORT", str(port))
+        shadow = SHADOW.format(markup=" ".join(form.split())) + script
         pages = {
-            "/main": form,
-            "/same-origin": f'<iframe src="/main?attributes={query}"></iframe>',
-            "/cross-origin": f'<iframe src="http://localhost:{port}/main?attributes={query}"></iframe>',
-            "/nested": f'<iframe src="http://localhost:{port}/same-origin?attributes={query}"></iframe>',
-            "/shadow": SHADOW.format(markup=" ".join(form.split())),
-            "/closed-shadow": SHADOW.format(markup=" ".join(form.split())).replace("open", "closed"),
+            "/main": form + script,
+            "/same-origin": f'<iframe src="/main?{url.query}"></iframe>',
+            "/cross-origin": f'<iframe src="http://localhost:{port}/main?{url.query}"></iframe>',
+            "/nested": f'<iframe src="http://localhost:{port}/same-origin?{url.query}"></iframe>',
+            "/scaled": f'<iframe style="transform: scale(.5) translate(40px, 30px); border: 7px solid; padding: 3px" '
+            f'src="http://localhost:{port}/main?{url.query}"></iframe>',
+            "/shadow": shadow,
+            "/closed-shadow": shadow.replace('"open"', '"closed"'),
             "/hidden": form.replace("<input ", "<input hidden style='display: none' "),
             "/chooser": form + BUTTON,
             "/detached": DETACHED.format(multiple=str("multiple" in attributes).lower()),

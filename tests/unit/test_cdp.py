@@ -51,8 +51,11 @@ class Browser:
     def send(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self.sent.append((method, params))
         function = function_of(params)
-        if problem := self.fails.get(function or method):
+        handed = method == "DOM.setFileInputFiles" and params["objectId"] == "our-object"
+        if problem := self.fails.get("the hand-over" if handed else function or method):
             raise problem
+        if function == "control":
+            return {"result": {"type": "object", "subtype": "null", "value": None}}
         values = {"inspect": self.facts, "read": self.seen, "verdict": self.judged}
         if function in values:
             return {"result": {"type": "object", "value": values[function]}}
@@ -101,7 +104,7 @@ def test_the_files_are_tried_elsewhere_before_the_page_gets_them(browser: Browse
     assert (attached.name, attached.size, attached.problem) == ("a.txt", 5, None)
     assert browser.inputs() == ["probe", "our-object"]
     assert browser.methods()[-1] == "Runtime.releaseObjectGroup"
-    assert browser.functions() == ["inspect", "probe", "read", "guard", "verdict"]
+    assert browser.functions() == ["control", "inspect", "probe", "read", "guard", "verdict"]
 
 
 def test_the_twins_say_the_same() -> None:
@@ -184,7 +187,58 @@ def test_a_page_that_went_on_with_the_files_is_no_error(browser: Browser, text: 
 
 
 @both
-@pytest.mark.parametrize("command", ["DOM.describeNode", "DOM.setFileInputFiles", "guard", "verdict"])
+def test_a_line_that_dies_once_the_files_are_there_is_no_error(browser: Browser, put: Put) -> None:
+    browser.fails = {"verdict": ConnectionError("dead"), "Runtime.releaseObjectGroup": ConnectionError("and dead")}
+    assert put(browser, NODE, FILE)[0].size == 5
+
+
+@both
+def test_a_line_that_dies_over_the_files_leaves_open_whether_the_page_has_them(browser: Browser, put: Put) -> None:
+    dead = ConnectionError("dead")
+    browser.fails = {"the hand-over": dead, "verdict": dead, "Runtime.releaseObjectGroup": dead}
+    with pytest.raises(AttachError, match="may have them; look before you attach again") as caught:
+        put(browser, NODE, FILE)
+    assert caught.value.__cause__ is dead
+
+
+@both
+@pytest.mark.parametrize(
+    ("text", "attached"),
+    [
+        ("Inspected target navigated or closed", True),
+        ("Session with given id not found.", True),
+        ("Could not find object with given id", False),
+    ],
+)
+def test_a_page_that_goes_while_it_gets_the_files_has_had_them(
+    browser: Browser, put: Put, text: str, attached: bool
+) -> None:
+    problem = RuntimeError(text)
+    browser.fails = {"the hand-over": problem, "verdict": problem, "Runtime.releaseObjectGroup": problem}
+    if attached:
+        assert put(browser, NODE, FILE)[0].size == 5
+    else:
+        with pytest.raises(RuntimeError) as caught:
+            put(browser, NODE, FILE)
+        assert caught.value is problem
+
+
+@both
+@pytest.mark.parametrize("right", [True, False])
+def test_where_the_hand_over_fails_the_guard_knows_whether_the_page_has_the_files(
+    browser: Browser, put: Put, right: bool
+) -> None:
+    browser.fails = {"the hand-over": RuntimeError("Internal error")}
+    browser.judged = {"right": right, "found": []}
+    if right:
+        assert put(browser, NODE, FILE)[0].size == 5
+    else:
+        with pytest.raises(RuntimeError, match="Internal error"):
+            put(browser, NODE, FILE)
+
+
+@both
+@pytest.mark.parametrize("command", ["DOM.describeNode", "DOM.setFileInputFiles", "guard"])
 def test_what_the_sender_raises_is_raised(browser: Browser, put: Put, command: str) -> None:
     problem = ConnectionError("the line is dead")
     browser.fails = {command: problem, "Runtime.releaseObjectGroup": ConnectionError("and dead again")}
@@ -268,6 +322,14 @@ def test_what_can_be_allowed(browser: Browser) -> None:
         ("*", "image/png", None, True),
         ("*/*", "", None, True),
         (",", "", None, True),
+        ("image/jpg", "image/jpeg", None, True),
+        ("image/pjpeg", "image/jpeg", None, True),
+        ("audio/mp3", "audio/mpeg", None, True),
+        ("audio/mpeg", "", "audio/mp3", True),
+        ("audio/wav", "audio/x-wav", None, True),
+        ("application/x-zip-compressed", "application/zip", None, True),
+        ("text/xml", "application/xml", None, True),
+        ("image/jpg", "image/png", None, False),
     ],
 )
 def test_accept(browser: Browser, accept: str, seen: str, declared: str | None, allowed: bool) -> None:
@@ -352,7 +414,7 @@ PAGE = Path(anchor_uploads.__file__).parent / "_attach" / "page.js"
 def test_the_browser_is_sent_whole_functions_of_page_js(browser: Browser) -> None:
     call_sync(browser, NODE, FILE)
     declarations = [params["functionDeclaration"] for _method, params in browser.sent if function_of(params)]
-    assert len(declarations) == 5
+    assert len(declarations) == 6
     text = PAGE.read_text(encoding="utf-8")
     assert [each for each in declarations if f"\nexport {each}\n" not in text] == []
 

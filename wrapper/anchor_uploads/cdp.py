@@ -1,25 +1,28 @@
-"""Files that lie on the browser's machine, put into a page's file input over the Chrome DevTools Protocol.
+"""Files that lie on the browser's machine, given to a page over the Chrome DevTools Protocol.
 
 `set_input_files` takes any function that sends a CDP command to the page, for example Selenium's:
 
     from anchor_uploads.cdp import set_input_files
 
-    found = driver.execute_cdp_cmd("Runtime.evaluate", {"expression": "document.querySelector('input[type=file]')"})
-    set_input_files(driver.execute_cdp_cmd, found["result"], uploaded)
+    set_input_files(driver.execute_cdp_cmd, driver.find_element("css selector", "input[type=file]"), uploaded)
 
-Users of Playwright have `anchor_uploads.playwright.attach`.
+`drop_files` drops them where a page has no such input. Users of Playwright have `anchor_uploads.playwright`.
 
-https://chromedevtools.github.io/devtools-protocol/tot/DOM/#method-setFileInputFiles
+https://chromedevtools.github.io/devtools-protocol/
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from anchor_uploads import AttachError
+from anchor_uploads._attach.drop_zone import DropZone
 from anchor_uploads._attach.expected import Attachable, AttachedFile, AttachedFileReplaced, RemoteFile
-from anchor_uploads._attach.steps import DIGEST_LIMIT, put_files
+from anchor_uploads._attach.file_input import FileInput
+from anchor_uploads._attach.page import OUTLIVED, Command
+from anchor_uploads._attach.steps import DIGEST_LIMIT, into_page
 from anchor_uploads._call.steps import run, run_async
 
 __all__ = [
@@ -29,6 +32,8 @@ __all__ = [
     "AttachedFile",
     "AttachedFileReplaced",
     "RemoteFile",
+    "drop_files",
+    "drop_files_async",
     "set_input_files",
     "set_input_files_async",
 ]
@@ -37,14 +42,33 @@ Send = Callable[[str, dict[str, Any]], dict[str, Any]]
 AsyncSend = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
+class WebElement(Protocol):
+    """An element as Selenium has it."""
+
+    @property
+    def id(self) -> str: ...
+
+
+Node = Mapping[str, Any] | WebElement
+
+# As ChromeDriver writes it: the frame, its document, and the element's number, which is what CDP calls backendNodeId.
+_ELEMENT_ID = re.compile(r"f\.\w+\.d\.\w+\.e\.(\d+)")
+
+
 def set_input_files(
-    send: Send, node: Mapping[str, Any], *files: Attachable, ignore_accept: bool = False, detached_ok: bool = False
+    send: Send,
+    node: Node,
+    *files: Attachable | Sequence[Attachable],
+    ignore_accept: bool = False,
+    detached_ok: bool = False,
 ) -> tuple[AttachedFile, ...]:
     """Put files that lie on the browser's machine into an `<input type=file>`, and see that it has them.
 
     send: sends one CDP command (method, params) to the target that holds the element's frame, and returns its result.
-    node: the element, with an `objectId` or a `backendNodeId`, such as the RemoteObject of `Runtime.evaluate`.
-    files: what `upload_file` returned, or `RemoteFile`s. They replace what the input had. Several may have one name.
+    node: the input or its `<label>`, with an `objectId` or a `backendNodeId`, such as the RemoteObject of
+    `Runtime.evaluate`; or a Selenium `WebElement`.
+    files: what `upload_file` returned, or `RemoteFile`s, or lists of them. They replace what the input had. Several may
+    have one name.
     ignore_accept: attach even what the input's `accept` does not allow, as a person can.
     detached_ok: take an input that is not in the document, as pages make for a button that opens a file dialog.
 
@@ -55,15 +79,76 @@ def set_input_files(
     have changed in between, the page hears nothing and its input is emptied. What the page does after that, such as
     emptying the input itself or going elsewhere, is no error.
 
-    Raises `AttachError`, and what `send` raises. Warns with `AttachedFileReplaced`.
+    Raises `AttachError`, and what `send` raises; if the connection breaks while the page gets the files, the
+    `AttachError` says that it may have them. Warns with `AttachedFileReplaced`.
     """
-    steps = put_files(files, node, ignore_accept=ignore_accept, detached_ok=detached_ok)
-    return run(steps, lambda command: send(*command))
+    steps = into_page(files, _found(node), FileInput(ignore_accept=ignore_accept, detached_ok=detached_ok))
+    return run(steps, _known_of(send))
 
 
 async def set_input_files_async(
-    send: AsyncSend, node: Mapping[str, Any], *files: Attachable, ignore_accept: bool = False, detached_ok: bool = False
+    send: AsyncSend,
+    node: Node,
+    *files: Attachable | Sequence[Attachable],
+    ignore_accept: bool = False,
+    detached_ok: bool = False,
 ) -> tuple[AttachedFile, ...]:
     """`set_input_files` for a `send` that must be awaited."""
-    steps = put_files(files, node, ignore_accept=ignore_accept, detached_ok=detached_ok)
-    return await run_async(steps, lambda command: send(*command))
+    steps = into_page(files, _found(node), FileInput(ignore_accept=ignore_accept, detached_ok=detached_ok))
+    return await run_async(steps, _known_of_async(send))
+
+
+def drop_files(
+    send: Send,
+    node: Node,
+    *files: Attachable | Sequence[Attachable],
+    position: tuple[float, float] | None = None,
+) -> tuple[AttachedFile, ...]:
+    """Drop files that lie on the browser's machine on an element that takes dropped files, and see that it has them.
+
+    send and files: as for `set_input_files`. node: the element, as there. position: where on it, in its own pixels from
+    its upper left corner; by default its middle.
+
+    The files are probed as `set_input_files` does. The element is scrolled into view, and gets `dragenter`, `dragover`
+    and `drop`, all trusted, with real files, as if a person had dragged them from a file manager. Nothing that is not
+    the element, in it or around it, hears of that. Something that stands in front of it is an error that names it, and
+    so is a page that does not accept what is dragged there; it sees the files leave again.
+
+    Raises `AttachError`, and what `send` raises; if the connection breaks while the page gets the files, the
+    `AttachError` says that it may have them. Warns with `AttachedFileReplaced`.
+    """
+    return run(into_page(files, _found(node), DropZone(position)), _known_of(send))
+
+
+async def drop_files_async(
+    send: AsyncSend,
+    node: Node,
+    *files: Attachable | Sequence[Attachable],
+    position: tuple[float, float] | None = None,
+) -> tuple[AttachedFile, ...]:
+    """`drop_files` for a `send` that must be awaited."""
+    return await run_async(into_page(files, _found(node), DropZone(position)), _known_of_async(send))
+
+
+def _found(node: Node) -> Mapping[str, Any]:
+    if isinstance(node, Mapping):
+        return node
+    known = _ELEMENT_ID.fullmatch(str(getattr(node, "id", "")))
+    if known is None:
+        raise AttachError(
+            f"cannot attach to a {type(node).__name__}: pass a node with an objectId or a backendNodeId, such as the "
+            "result of Runtime.evaluate, or a WebElement of Selenium that ChromeDriver has found"
+        )
+    return {"backendNodeId": int(known[1])}
+
+
+# Who only sends to one target does not know whether the browser outlived it.
+def _known_of(send: Send) -> Callable[[Command], Any]:
+    return lambda command: False if command[0] == OUTLIVED else send(*command)
+
+
+def _known_of_async(send: AsyncSend) -> Callable[[Command], Awaitable[Any]]:
+    async def do(command: Command) -> Any:
+        return False if command[0] == OUTLIVED else await send(*command)
+
+    return do

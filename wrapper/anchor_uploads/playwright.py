@@ -1,6 +1,6 @@
-"""An uploaded file into a page's `<input type=file>`, with Playwright, and verified:
+"""An uploaded file into a page, with Playwright, and verified:
 
-    from anchor_uploads.playwright import attach
+    from anchor_uploads.playwright import attach, drop
 
     uploaded = client.upload_file(session.id, "report.pdf")
     attach(page.get_by_label("Resume"), uploaded)
@@ -9,8 +9,10 @@
         page.get_by_role("button", name="Attach").click()
     attach(chooser.value, uploaded)
 
-Playwright's own `set_input_files` sends the bytes once more, refuses 50 MiB to a browser elsewhere, and cannot name a
-file that is there already. Needs Playwright, and a browser that speaks CDP (Chromium).
+    drop(page.get_by_text("Drop files here"), uploaded)
+
+Playwright's own `set_input_files` and `drop` send the bytes once more, refuse 50 MiB to a browser elsewhere, and cannot
+name a file that is there already. Needs Playwright, and a browser that speaks CDP (Chromium).
 """
 
 from __future__ import annotations
@@ -18,15 +20,17 @@ from __future__ import annotations
 import asyncio
 import re
 import textwrap
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from anchor_uploads._attach.page import ANNOUNCE, Command
-from anchor_uploads._attach.steps import ANNOUNCED, put_files
+from anchor_uploads._attach.drop_zone import DRAG, DropZone, outward
+from anchor_uploads._attach.file_input import FileInput
+from anchor_uploads._attach.page import ANNOUNCE, OUTLIVED, Command
+from anchor_uploads._attach.steps import ANNOUNCED, Way, into_page
 from anchor_uploads._call.steps import run, run_async
 from anchor_uploads.cdp import Attachable, AttachedFile, AttachedFileReplaced, AttachError, RemoteFile
 
@@ -37,8 +41,10 @@ if TYPE_CHECKING:
 
     from anchor_uploads import AsyncUploadClient, UploadClient, UploadedFile
 
-    Target = sync_api.Locator | sync_api.ElementHandle | sync_api.FileChooser
-    AsyncTarget = async_api.Locator | async_api.ElementHandle | async_api.FileChooser
+    Element = sync_api.Locator | sync_api.ElementHandle
+    AsyncElement = async_api.Locator | async_api.ElementHandle
+    Target = Element | sync_api.FileChooser
+    AsyncTarget = AsyncElement | async_api.FileChooser
 
 __all__ = [
     "AttachError",
@@ -47,6 +53,8 @@ __all__ = [
     "RemoteFile",
     "attach",
     "attach_async",
+    "drop",
+    "drop_async",
     "upload_and_attach",
     "upload_and_attach_async",
 ]
@@ -56,56 +64,84 @@ _FAREWELL = 1.0
 
 
 def attach(
-    target: Target, *files: Attachable, timeout: float = 30.0, ignore_accept: bool = False
+    target: Target, *files: Attachable | Sequence[Attachable], timeout: float = 30.0, ignore_accept: bool = False
 ) -> tuple[AttachedFile, ...]:
     """Put files that the remote browser's machine already has into a file input, and see that the page has them.
 
-    target: a `Locator` or `ElementHandle` of an `<input type=file>`, visible or not, in any frame or open shadow root;
-    or the `FileChooser` of a button, whose input need not be in the page.
-    files: what `upload_file` returned, or `RemoteFile(path, size)`. They replace what the input had.
+    target: a `Locator` or `ElementHandle` of an `<input type=file>` or its `<label>`, visible or not, in any frame or
+    open shadow root; or the `FileChooser` of a button, whose input need not be in the page.
+    files: what `upload_file` returned, or `RemoteFile(path, size)`, or lists of them. They replace what the input had.
     timeout: seconds to find the element, and as many to attach. ignore_accept: attach also what the input's `accept`
     does not allow.
 
     Returns what the browser has: names, sizes, and SHA-256 where it was to be compared and could be. The page gets one
     trusted `input` and one trusted `change` event, as if a person had chosen the files, and nothing else: no attribute,
-    no global, no focus. `anchor_uploads.cdp.set_input_files` tells what is checked, and when.
+    no global, no focus. `anchor_uploads.cdp.set_input_files` tells what is checked, and when. A page that goes
+    elsewhere once it has the files, or closes itself, is no error.
 
     Raises `AttachError` if the element cannot take the files, the browser cannot read them or finds others than
-    expected, or time is up; nothing false is in the input then. Warns with `AttachedFileReplaced`.
+    expected, or time is up; nothing false is in the input then. Where the page may have the files all the same, the
+    error says so. Warns with `AttachedFileReplaced`.
     """
     from playwright import sync_api as api
 
-    steps = put_files(files, ANNOUNCED, ignore_accept=ignore_accept, detached_ok=isinstance(target, api.FileChooser))
-    with _translated(api.Error, timeout):
-        handle = run(_handle(target, api, timeout), lambda call: call())
-        with _deadline(timeout):
-            session = run(_session(handle, api), lambda call: call())
-            try:
-                return run(steps, _done_by(handle, session))
-            finally:
-                with suppress(api.Error, TimeoutError), _deadline(_FAREWELL):
-                    session.detach()
+    _check(target, api, other="attach_async")
+    way = FileInput(ignore_accept=ignore_accept, detached_ok=isinstance(target, api.FileChooser))
+    return _give(target, files, way, timeout)
 
 
 async def attach_async(
     target: AsyncTarget,
-    *files: Attachable,
+    *files: Attachable | Sequence[Attachable],
     timeout: float = 30.0,
     ignore_accept: bool = False,
 ) -> tuple[AttachedFile, ...]:
     """`attach` for Playwright's async API."""
     from playwright import async_api as api
 
-    steps = put_files(files, ANNOUNCED, ignore_accept=ignore_accept, detached_ok=isinstance(target, api.FileChooser))
-    with _translated(api.Error, timeout):
-        handle = await run_async(_handle(target, api, timeout), lambda call: call())
-        with anyio.fail_after(timeout):
-            session = await run_async(_session(handle, api), lambda call: call())
-            try:
-                return await run_async(steps, _done_by(handle, session))
-            finally:
-                with suppress(api.Error, TimeoutError), anyio.fail_after(_FAREWELL, shield=True):
-                    await session.detach()
+    _check(target, api, other="attach")
+    way = FileInput(ignore_accept=ignore_accept, detached_ok=isinstance(target, api.FileChooser))
+    return await _give_async(target, files, way, timeout)
+
+
+def drop(
+    target: Element,
+    *files: Attachable | Sequence[Attachable],
+    position: tuple[float, float] | None = None,
+    timeout: float = 30.0,
+) -> tuple[AttachedFile, ...]:
+    """Drop files that the remote browser's machine already has on an element that takes dropped files.
+
+    target: a `Locator` or `ElementHandle`, in any frame or shadow root; it is scrolled into view.
+    files: what `upload_file` returned, or `RemoteFile(path, size)`, or lists of them.
+    position: where on the element, in its own pixels from its upper left corner; by default its middle.
+    timeout: seconds to find the element, and as many to drop.
+
+    Returns what the browser has, as `attach` does. The page gets trusted `dragenter`, `dragover` and `drop` events with
+    real files, as if a person had dragged them from a file manager; `anchor_uploads.cdp.drop_files` tells what is
+    checked, and when.
+
+    Raises `AttachError` if something stands in front of the element, the page does not accept what is dropped there,
+    the browser cannot read the files or finds others than expected, or time is up. Where the page may have the files
+    all the same, the error says so. Warns with `AttachedFileReplaced`.
+    """
+    from playwright import sync_api as api
+
+    _check(target, api, other="drop_async")
+    return _give(target, files, DropZone(position), timeout)
+
+
+async def drop_async(
+    target: AsyncElement,
+    *files: Attachable | Sequence[Attachable],
+    position: tuple[float, float] | None = None,
+    timeout: float = 30.0,
+) -> tuple[AttachedFile, ...]:
+    """`drop` for Playwright's async API."""
+    from playwright import async_api as api
+
+    _check(target, api, other="drop")
+    return await _give_async(target, files, DropZone(position), timeout)
 
 
 def upload_and_attach(
@@ -144,8 +180,57 @@ async def upload_and_attach_async(
     return uploaded
 
 
+def _give(target: Any, files: Sequence[Any], way: Way, timeout: float) -> tuple[AttachedFile, ...]:
+    from playwright import sync_api as api
+
+    steps = into_page(files, ANNOUNCED, way)
+    with _translated(api.Error, timeout):
+        handle = run(_handle(target, api, timeout), _now)
+        with _deadline(timeout):
+            page = run(_page_of(handle, api), _now)
+            try:
+                return run(steps, lambda command: run(page.do(command), _now))
+            finally:
+                with suppress(api.Error, TimeoutError), _deadline(_FAREWELL):
+                    run(page.leave(), _now)
+
+
+async def _give_async(target: Any, files: Sequence[Any], way: Way, timeout: float) -> tuple[AttachedFile, ...]:
+    from playwright import async_api as api
+
+    steps = into_page(files, ANNOUNCED, way)
+    with _translated(api.Error, timeout):
+        handle = await run_async(_handle(target, api, timeout), _now)
+        with anyio.fail_after(timeout):
+            page = await run_async(_page_of(handle, api), _now)
+            try:
+                return await run_async(steps, lambda command: run_async(page.do(command), _now))
+            finally:
+                with suppress(api.Error, TimeoutError), anyio.fail_after(_FAREWELL, shield=True):
+                    await run_async(page.leave(), _now)
+
+
 # The steps below are calls, of the objects of either `api`. Only the twins above know whether they have to be awaited.
 _Calls = Generator[Callable[[], Any], Any, Any]
+
+
+def _now(call: Callable[[], Any]) -> Any:
+    return call()
+
+
+def _check(target: Any, api: Any, *, other: str) -> None:
+    if isinstance(target, (api.Locator, api.ElementHandle, api.FileChooser)):
+        return
+    kind = type(target)
+    if isinstance(target, (api.Page, api.Frame)):
+        advice = "pass one of its elements, such as page.locator('input[type=file]')"
+    elif isinstance(target, str):
+        advice = f"pass the element of a page, such as page.locator({target!r})"
+    else:
+        advice = (
+            f"pass a Locator, an ElementHandle or a FileChooser, or use {other} for those of Playwright's other API"
+        )
+    raise TypeError(f"cannot attach to a {kind.__module__}.{kind.__qualname__}: {advice}")
 
 
 def _handle(target: Any, api: Any, timeout: float) -> _Calls:
@@ -153,32 +238,83 @@ def _handle(target: Any, api: Any, timeout: float) -> _Calls:
         return target.element
     if isinstance(target, api.Locator):
         return (yield partial(target.element_handle, timeout=timeout * 1000))
-    if isinstance(target, api.ElementHandle):
-        return target
-    kind = type(target)
-    other = "attach_async" if api.__name__ == "playwright.sync_api" else "attach"
-    raise TypeError(
-        f"cannot attach to a {kind.__module__}.{kind.__qualname__}; pass a Locator, an ElementHandle or a FileChooser, "
-        f"or use {other} for those of Playwright's other API"
-    )
+    return target
 
 
-def _session(handle: Any, api: Any) -> _Calls:
-    """Return a CDP session of the process that the frame is in: frames of a site share that of their parent."""
+def _page_of(handle: Any, api: Any) -> _Calls:
     frame = yield handle.owner_frame
     if frame is None:
         raise AttachError("the element is in no page; find it again")
+    session, root = yield from _session(frame, api)
+    return _PageOf(handle, session, root, frame.page.context, api)
+
+
+def _session(frame: Any, api: Any) -> _Calls:
+    """Return a CDP session of the process that the frame is in, and the topmost frame that it has there.
+
+    Frames of a site share the session of their parent.
+    """
     while True:
         try:
-            return (yield partial(frame.page.context.new_cdp_session, frame))
+            return (yield partial(frame.page.context.new_cdp_session, frame)), frame
         except api.Error:
             if frame.parent_frame is None:
                 raise
             frame = frame.parent_frame
 
 
-def _done_by(handle: Any, session: Any) -> Callable[[Command], Any]:
-    return lambda command: (handle.evaluate if command[0] == ANNOUNCE else session.send)(*command)
+class _PageOf:
+    """What an element's page is asked for: in its own process, and in those around it."""
+
+    def __init__(self, handle: Any, session: Any, root: Any, context: Any, api: Any) -> None:
+        self._handle = handle
+        self._session = session
+        self._root = root
+        self._context = context
+        self._api = api
+        self._around: list[Any] | None = None
+
+    def do(self, command: Command) -> _Calls:
+        """Carry one of the steps out."""
+        method, what = command
+        if method == ANNOUNCE:
+            return (yield partial(self._handle.evaluate, method, what))
+        if method == OUTLIVED:
+            return (yield from self._outlived(what))
+        if method == DRAG and self._root.parent_frame is not None:
+            return (yield from self._drag(what))
+        return (yield partial(self._session.send, method, what))
+
+    def leave(self) -> _Calls:
+        """Close the CDP sessions."""
+        for session in (self._session, *(self._around or ())):
+            yield session.detach
+
+    def _outlived(self, problem: Exception) -> _Calls:
+        # A page that has crashed is as gone as one that closed itself.
+        if "crash" in str(problem):
+            return False
+        try:
+            yield self._context.cookies
+        except self._api.Error:
+            return False
+        return True
+
+    def _drag(self, what: dict[str, Any]) -> _Calls:
+        """Drag from the topmost page, where what stands in front of the element's frame is met, too."""
+        if self._around is None:
+            self._around = []
+            frame = self._root
+            while frame.parent_frame is not None:
+                outer, frame = yield from _session(frame.parent_frame, self._api)
+                self._around.append(outer)
+        point, inner = (what["x"], what["y"]), self._session
+        for outer in self._around:
+            tree = yield partial(inner.send, "Page.getFrameTree")
+            owner = yield partial(outer.send, "DOM.getFrameOwner", {"frameId": tree["frameTree"]["frame"]["id"]})
+            box = yield partial(outer.send, "DOM.getBoxModel", {"backendNodeId": owner["backendNodeId"]})
+            point, inner = outward(point, box["model"]), outer
+        return (yield partial(inner.send, DRAG, {**what, "x": point[0], "y": point[1]}))
 
 
 @contextmanager
@@ -187,8 +323,9 @@ def _translated(error: type[Exception], timeout: float) -> Iterator[None]:
         yield
     except TimeoutError:
         raise AttachError(
-            f"the browser did not finish within {timeout:g} seconds, and what the page has now is unknown, but nothing "
-            "false; see whether its scripts hang, or allow more time with timeout="
+            f"the browser did not finish within {timeout:g} seconds: the page may have the files, or nothing, but "
+            "nothing false; look before you attach again. See whether its scripts hang, or allow more "
+            "time with timeout="
         ) from None
     except error as problem:
         # Playwright's messages have many lines, and a coloured log.

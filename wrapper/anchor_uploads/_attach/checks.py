@@ -11,6 +11,33 @@ from anchor_uploads._attach.expected import AttachedFile, RemoteFile
 
 Facts = Mapping[str, Any]
 
+# What pages write into `accept`, or services declare, for types that browsers know by another name.
+_SAME = {
+    name: names[0]
+    for names in (
+        ("application/gzip", "application/x-gzip"),
+        ("application/pdf", "application/x-pdf"),
+        ("application/rtf", "text/rtf"),
+        ("application/xml", "text/xml"),
+        ("application/zip", "application/x-zip-compressed", "application/x-zip"),
+        ("audio/flac", "audio/x-flac"),
+        ("audio/mp4", "audio/m4a", "audio/x-m4a"),
+        ("audio/mpeg", "audio/mp3", "audio/x-mp3", "audio/x-mpeg"),
+        ("audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave"),
+        ("image/bmp", "image/x-bmp", "image/x-ms-bmp"),
+        ("image/jpeg", "image/jpg", "image/pjpeg"),
+        ("image/png", "image/x-png"),
+        ("image/svg+xml", "image/svg"),
+        ("image/tiff", "image/tif"),
+        ("image/vnd.microsoft.icon", "image/x-icon", "image/ico"),
+        ("text/csv", "application/csv", "text/x-csv"),
+        ("text/javascript", "application/javascript", "application/x-javascript"),
+        ("video/mp4", "video/x-mp4"),
+        ("video/x-msvideo", "video/avi", "video/msvideo"),
+    )
+    for name in names
+}
+
 
 def check_input(facts: Facts, count: int, *, detached_ok: bool) -> None:
     """Raise `AttachError` unless a person could choose `count` files with this element (HTML §4.10.5.1.17)."""
@@ -34,7 +61,7 @@ def check_accept(facts: Facts, wanted: Sequence[RemoteFile], types: Sequence[str
     """Raise `AttachError` unless the input's `accept` allows every file; `types` are what the browser says of them.
 
     As in HTML §4.10.5.1.17: a list of extensions, media types and `audio/*`, `video/*`, `image/*`, in any case;
-    what is neither is ignored.
+    what is neither is ignored. Of a type that has several names each stands for all, as `image/jpg` for `image/jpeg`.
     """
     tokens = [token.strip().lower() for token in facts["accept"].split(",")]
     tokens = [token for token in tokens if token.startswith(".") or "/" in token]
@@ -55,7 +82,7 @@ def _allows(token: str, name: str, kinds: set[str]) -> bool:
         return name.endswith(token)
     if token.endswith("/*"):
         return any(kind.startswith(token[:-1]) for kind in kinds)
-    return token in kinds
+    return _SAME.get(token, token) in {_SAME.get(kind, kind) for kind in kinds}
 
 
 def compare(

@@ -43,15 +43,23 @@ export function announced() {
   return this.node;
 }
 
+/** Called on an element; returns the file input that a click on it would open, as on its label, or null. */
+export function control() {
+  const label = this.closest?.('label');
+  return this.localName !== 'input' && label?.control?.type === 'file' ? label.control : null;
+}
+
 /** Called on an element; returns what it says of itself, with its tag as a person would look for it. */
 export function inspect() {
   const named = ['type', 'id', 'name'].filter((name) => this.getAttribute?.(name));
+  if (this.localName !== 'input' && named.length === 0 && this.classList?.length) named.push('class');
   const attributes = named.map((name) => ` ${name}="${this.getAttribute(name)}"`);
   const tag = `<${this.localName ?? this.nodeName}${attributes.join('')}`;
-  const facts = { markup: tag.length < 120 ? `${tag}>` : `${tag.slice(0, 120)}…>`, file: false };
+  const { isConnected: connected } = this;
+  const facts = { markup: tag.length < 120 ? `${tag}>` : `${tag.slice(0, 120)}…>`, connected, file: false };
   if (this.localName !== 'input' || this.type !== 'file') return facts;
-  const { isConnected: connected, multiple, webkitdirectory: directory, accept } = this;
-  return { ...facts, file: true, disabled: this.matches(':disabled'), connected, multiple, directory, accept };
+  const { multiple, webkitdirectory: directory, accept } = this;
+  return { ...facts, file: true, disabled: this.matches(':disabled'), multiple, directory, accept };
 }
 
 /** An input that is never part of the page: what the browser makes of the paths can be seen there first. */
@@ -117,7 +125,109 @@ export function guard(expected) {
   return { judge };
 }
 
-/** Called on what `guard` returned; returns its judgement. */
+/** Called on what `guard` or `watch` returned; returns its judgement. */
 export function verdict() {
   return this.judge();
+}
+
+/**
+ * Called on an element before files are dragged to it; returns what tells where the drag is, and what was dropped.
+ *
+ * Stands before the page's own listeners in every frame that it can reach: nothing but the element, and what is in it or
+ * around it, hears of the drag, and of the drop only if these are the `expected` files. What it keeps from the page it
+ * accepts in its place, because the browser opens files that nobody accepts.
+ */
+export function watch(expected) {
+  const stop = new AbortController();
+  const same = (one, other) => ['name', 'size', 'modified'].every((fact) => one[fact] === other[fact]);
+  const right = (files) => files.length === expected.length && files.every((file, at) => same(file, expected[at]));
+  const accepted = (event) => event.defaultPrevented && event.dataTransfer.dropEffect !== 'none';
+  let last = null;
+  let obstacle = null;
+  let dropping = false;
+  let refused = false;
+  let dropped = null;
+  const keep = (event) => {
+    event.stopImmediatePropagation();
+    event.preventDefault();
+  };
+  const hear = (node) => (event) => {
+    if (!event.isTrusted || !event.dataTransfer?.types.includes('Files')) return;
+    const [leaves, drops] = [event.type === 'dragleave', event.type === 'drop'];
+    if (!event.composedPath().includes(node)) {
+      if (!leaves) [last, obstacle, dropped] = [null, event.composedPath()[0], null];
+      keep(event);
+      return;
+    }
+    if (leaves) return;
+    last = event;
+    if (!drops) return;
+    dropped = Array.from(event.dataTransfer.files, ({ name, size, lastModified }) => ({
+      name,
+      size,
+      modified: lastModified,
+    }));
+    if (refused || !right(dropped)) keep(event);
+  };
+  // A page may change its mind between what it said and the drop.
+  const conclude = (event) => {
+    if (!dropping || event !== last || accepted(event)) return;
+    refused = true;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = 'copy';
+  };
+  const stand = (target, node) => {
+    const heard = { capture: true, signal: stop.signal };
+    for (const type of ['dragenter', 'dragover', 'dragleave', 'drop']) target.addEventListener(type, hear(node), heard);
+    for (const type of ['dragenter', 'dragover']) target.addEventListener(type, conclude, { signal: stop.signal });
+  };
+  // Who stands outside of a closed shadow tree sees its host only; so one of us stands inside.
+  let visible = this;
+  for (let root = this.getRootNode(); root.host; root = root.host.getRootNode()) {
+    if (root.mode !== 'closed') continue;
+    stand(root, visible);
+    visible = root.host;
+  }
+  const standIn = (view) => {
+    try {
+      stand(view, visible);
+    } catch {
+      // A frame of another process has a session of its own.
+    }
+    for (let index = 0; index < view.length; index++) standIn(view[index]);
+  };
+  standIn(window);
+  setTimeout(() => stop.abort(), 30000);
+  const where = () => {
+    const there = last !== null && this.isConnected;
+    dropping = there && accepted(last);
+    return { there, accepted: dropping };
+  };
+  const judge = () => {
+    stop.abort();
+    const came = dropped !== null && !refused;
+    return { came, right: came && right(dropped), refused, found: dropped ?? [] };
+  };
+  return { where, judge, obstacle: () => obstacle };
+}
+
+/** Called on what `watch` returned; tells whether the drag is over the element, and whether the page takes it. */
+export function where() {
+  return this.where();
+}
+
+/** Called on what `watch` returned; returns what the drag met in place of the element, or null. */
+export function obstacle() {
+  return this.obstacle();
+}
+
+/** Called on an element; returns its width and height in its own pixels, whatever it is scaled to. */
+export function extent() {
+  const box = this.getBoundingClientRect();
+  return [this.offsetWidth ?? box.width, this.offsetHeight ?? box.height];
+}
+
+/** Lets a page that moves, or makes up its mind, go on for a moment. */
+export function wait(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds, true));
 }

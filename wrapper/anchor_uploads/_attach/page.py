@@ -14,13 +14,20 @@ from anchor_uploads import AttachError
 from anchor_uploads._call.steps import Result
 
 Command = tuple[str, Any]
-"""A CDP method and its parameters; or `ANNOUNCE` and a name, to be called with the element in the page's own world."""
+"""A CDP method and its parameters; or one of these two things that need more than CDP:
+
+- `ANNOUNCE` and a name, to be called with the element in the page's own world;
+- `OUTLIVED` and an exception: whether the browser is still there after the page that raised it.
+"""
+Element = Mapping[str, Any]
+"""Where to call a function with an element as its `this`, in our world."""
 Steps = Generator[Command, Any, Result]
 
 _SOURCE = files("anchor_uploads._attach").joinpath("page.js").read_text(encoding="utf-8")
 _FUNCTION = re.compile(r"^export (?=(?:async )?function (\w+))(.*?^\})$", re.MULTILINE | re.DOTALL)
 _FUNCTIONS = dict(_FUNCTION.findall(_SOURCE))
 ANNOUNCE = _FUNCTIONS["announce"]
+OUTLIVED = "outlived"
 
 
 def our_world() -> Steps[int]:

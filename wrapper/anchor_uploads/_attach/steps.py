@@ -1,57 +1,74 @@
-"""The steps by which a page's file input gets its files."""
+"""The steps by which a page gets files that are on its browser's machine: probe, compare, hand over."""
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from itertools import chain
+from typing import Any, Protocol
 
 from anchor_uploads import AttachError
-from anchor_uploads._attach.checks import check_accept, check_input, compare
+from anchor_uploads._attach.checks import Facts, compare
 from anchor_uploads._attach.expected import Attachable, AttachedFile, RemoteFile, remote_files, warn_of_replaced
-from anchor_uploads._attach.page import ANNOUNCE, Command, Steps, call, our_world
+from anchor_uploads._attach.file_input import choose
+from anchor_uploads._attach.handing import Verdict
+from anchor_uploads._attach.page import ANNOUNCE, Element, Steps, call, our_world
 
 ANNOUNCED: Mapping[str, Any] = {}
 """Stands for a node that is not known over CDP; one of the steps is then to `ANNOUNCE` it."""
 DIGEST_LIMIT = 256 * 1024 * 1024
 """Bytes up to which a page hashes a file: `crypto.subtle` takes it whole, and so holds it in the page's memory."""
 
-# What browsers answer once a page has reacted to its new files by going elsewhere; not once the target is closed, for
-# that may be a crash or a lost connection.
-_PAGE_IS_GONE = re.compile(r"Cannot find context|context was destroyed|navigated or closed|Could not find object")
+
+class Way(Protocol):
+    """How an element takes files: `FileInput` and `DropZone`.
+
+    untouched and taken_back: what has become of the page if the files are not right before and after it was to get
+    them.
+    """
+
+    @property
+    def untouched(self) -> str: ...
+    @property
+    def taken_back(self) -> str: ...
+    def meant(self, element: Element) -> Steps[Element]: ...
+    def check(self, facts: Facts, wanted: Sequence[RemoteFile]) -> None: ...
+    def check_types(self, facts: Facts, wanted: Sequence[RemoteFile], types: Sequence[str]) -> None: ...
+    def hand_over(
+        self, facts: Facts, element: Element, wanted: Sequence[RemoteFile], probed: Sequence[Any]
+    ) -> Steps[Verdict]: ...
 
 
-def put_files(
-    files: Sequence[Attachable], node: Mapping[str, Any], *, ignore_accept: bool, detached_ok: bool
+def into_page(
+    files: Sequence[Attachable | Sequence[Attachable]], node: Mapping[str, Any], way: Way
 ) -> Steps[tuple[AttachedFile, ...]]:
-    """Return the steps of `anchor_uploads.cdp.set_input_files`.
+    """Return the steps of `anchor_uploads.cdp.set_input_files` and `drop_files`.
 
     Raises `AttachError` at once, before anything is waited for, if `files` cannot be right.
     """
-    wanted = remote_files(files)
+    each_file = tuple(chain.from_iterable(file if isinstance(file, (list, tuple)) else (file,) for file in files))
+    wanted = remote_files(each_file)
 
     def steps() -> Steps[tuple[AttachedFile, ...]]:
         group = f"anchor-uploads-{secrets.token_hex(8)}"
         try:
             world = {"executionContextId": (yield from our_world()), "objectGroup": group}
             found = (yield from _announced(world)) if node is ANNOUNCED else node
-            element = yield from _in_our_world(found, world)
+            element = yield from way.meant((yield from _in_our_world(found, world)))
             facts = yield from call("inspect", element, by_value=True)
-            check_input(facts, len(wanted), detached_ok=detached_ok)
+            way.check(facts, wanted)
             probed = yield from _probe(wanted, world)
-            attached = compare(facts, wanted, probed, "The input was not touched.")
-            if not ignore_accept:
-                check_accept(facts, wanted, [each["type"] for each in probed])
-            verdict = yield from _hand_over(wanted, element, probed)
+            attached = compare(facts, wanted, probed, way.untouched)
+            way.check_types(facts, wanted, [each["type"] for each in probed])
+            verdict = yield from way.hand_over(facts, element, wanted, probed)
             if not verdict["right"]:
-                compare(facts, wanted, verdict["found"], "The input is empty now.", changed=True)
+                compare(facts, wanted, verdict["found"], way.taken_back, changed=True)
         except Exception:
             yield from _forget(group)
             raise
         yield from _forget(group)
-        warn_of_replaced(files, [each["modified"] for each in probed])
+        warn_of_replaced(each_file, [each["modified"] for each in probed])
         return attached
 
     return steps()
@@ -68,7 +85,7 @@ def _announced(world: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
     name = secrets.token_hex(16)
     search = yield from call("listen", world, name)
     if not (yield ANNOUNCE, name):
-        raise AttachError("the element is not an HTML element of a page that is shown; find the <input type=file>")
+        raise AttachError("the element is not an HTML element of a page that is shown; find another")
     found = yield from call("announced", {"objectId": search})
     if found is None:
         raise AttachError(
@@ -78,7 +95,7 @@ def _announced(world: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
     return {"objectId": found}
 
 
-def _in_our_world(node: Mapping[str, Any], world: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
+def _in_our_world(node: Mapping[str, Any], world: Mapping[str, Any]) -> Steps[Element]:
     # Not nodeId: one that is out of date can crash the page.
     handle = {key: node[key] for key in ("objectId", "backendNodeId") if key in node}
     if not handle:
@@ -91,28 +108,6 @@ def _in_our_world(node: Mapping[str, Any], world: Mapping[str, Any]) -> Steps[Ma
 def _probe(wanted: Sequence[RemoteFile], world: Mapping[str, Any]) -> Steps[Any]:
     """Return what the browser makes of the paths, in an input of ours."""
     probe = {"objectId": (yield from call("probe", world))}
-    yield _choose(wanted, probe)
+    yield choose(wanted, probe)
     digests = [file.sha256 is not None for file in wanted]
     return (yield from call("read", probe, digests, DIGEST_LIMIT, by_value=True))
-
-
-def _hand_over(wanted: Sequence[RemoteFile], element: Mapping[str, Any], probed: Sequence[Any]) -> Steps[Any]:
-    """Give the page the files, and return the verdict on whether they are still those that were `probed`."""
-    guard = {"objectId": (yield from call("guard", element, probed))}
-    try:
-        yield _choose(wanted, element)
-    except Exception:
-        with suppress(Exception):
-            yield from call("verdict", guard, by_value=True)
-        raise
-    try:
-        return (yield from call("verdict", guard, by_value=True))
-    except Exception as error:
-        if _PAGE_IS_GONE.search(str(error)):
-            # It heard of the right files and left: the guard lets no other ones through.
-            return {"right": True}
-        raise
-
-
-def _choose(files: Sequence[RemoteFile], element: Mapping[str, Any]) -> Command:
-    return "DOM.setFileInputFiles", {"files": [file.path for file in files], "objectId": element["objectId"]}
