@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from anchor_uploads import Session, UploadClient, UploadedFile
+from anchor_uploads import AttachError, Session, UploadClient, UploadedFile
 from support.counting_relay import CountingRelay
 from support.drop_zones import LIBRARIES, drop_zone_pages
 from support.form_site import FormSite, Received
@@ -196,9 +196,13 @@ OVERLAY = """
 def test_a_zone_may_come_under_the_pointer_while_it_drags(
     page: Any, site: FormSite, files: list[UploadedFile], when: tuple[str, str]
 ) -> None:
-    """As where a whole page takes files; the browser asks the newcomer with a `dragenter` before it lets files go."""
+    """As where a whole page takes files, which shows so only then; the files go where the caller says, not to it."""
     from anchor_uploads.playwright import drop
 
-    drop(opened(page, site.put("overlay", OVERLAY.replace("WHEN", when[1]))), *files)
+    zone = opened(page, site.put("overlay", OVERLAY.replace("WHEN", when[1])))
+    with pytest.raises(AttachError, match=r'<div id="overlay"> stands in front.*drop the files on the body'):
+        drop(zone, *files)
+    page.reload()
+    drop(page.locator("body"), *files)
 
     assert [each.name for each in received(page, 2)] == [file.name for file in files]

@@ -21,7 +21,7 @@ import asyncio
 import re
 import textwrap
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,8 @@ __all__ = [
     "upload_and_attach_async",
 ]
 
+_DROPPED = 5.0
+"""Seconds to wait for the answer to a drop. It may never come if a frame goes away over it; then the guard is asked."""
 _FAREWELL = 1.0
 """Seconds to wait until a CDP session is closed: one whose page hangs closes when the page is well again."""
 
@@ -188,8 +190,13 @@ def _give(target: Any, files: Sequence[Any], way: Way, timeout: float) -> tuple[
         handle = run(_handle(target, api, timeout), _now)
         with _deadline(timeout):
             page = run(_page_of(handle, api), _now)
+
+            def do(command: Command) -> Any:
+                with _deadline(_DROPPED) if _drops(command) else nullcontext():
+                    return run(page.do(command), _now)
+
             try:
-                return run(steps, lambda command: run(page.do(command), _now))
+                return run(steps, do)
             finally:
                 with suppress(api.Error, TimeoutError), _deadline(_FAREWELL):
                     run(page.leave(), _now)
@@ -203,8 +210,13 @@ async def _give_async(target: Any, files: Sequence[Any], way: Way, timeout: floa
         handle = await run_async(_handle(target, api, timeout), _now)
         with anyio.fail_after(timeout):
             page = await run_async(_page_of(handle, api), _now)
+
+            async def do(command: Command) -> Any:
+                with anyio.fail_after(_DROPPED if _drops(command) else None):
+                    return await run_async(page.do(command), _now)
+
             try:
-                return await run_async(steps, lambda command: run_async(page.do(command), _now))
+                return await run_async(steps, do)
             finally:
                 with suppress(api.Error, TimeoutError), anyio.fail_after(_FAREWELL, shield=True):
                     await run_async(page.leave(), _now)
@@ -212,6 +224,10 @@ async def _give_async(target: Any, files: Sequence[Any], way: Way, timeout: floa
 
 # The steps below are calls, of the objects of either `api`. Only the twins above know whether they have to be awaited.
 _Calls = Generator[Callable[[], Any], Any, Any]
+
+
+def _drops(command: Command) -> bool:
+    return command[0] == DRAG and command[1]["type"] == "drop"
 
 
 def _now(call: Callable[[], Any]) -> Any:
@@ -350,10 +366,13 @@ def _deadline(seconds: float) -> Iterator[None]:
     import greenlet  # type: ignore[import-untyped]
 
     here = greenlet.getcurrent()
-    timer = asyncio.get_running_loop().call_later(seconds, here.throw, _TimeIsUp)
+    up = _TimeIsUp()
+    timer = asyncio.get_running_loop().call_later(seconds, here.throw, up)
     try:
         yield
-    except _TimeIsUp:
+    except _TimeIsUp as which:
+        if which is not up:
+            raise
         raise TimeoutError from None
     finally:
         timer.cancel()

@@ -144,4 +144,7 @@ def _why(facts: Facts, where: Mapping[str, bool], guard: Mapping[str, Any], poin
             "something stands in front of its frame"
         )
     found = yield from call("inspect", {"objectId": obstacle}, by_value=True)
-    return f"{found['markup']} stands in front of {what}; remove it, or pass the position of a place that is free"
+    return (
+        f"{found['markup']} stands in front of {what}; remove it, pass the position of a place that is free, or, if it "
+        "takes the files and is there only while something is dragged, drop the files on the body"
+    )

@@ -14,6 +14,9 @@ Verdict = Mapping[str, Any]
 
 RIGHT: Verdict = {"right": True}
 
+_OPEN = (
+    "the browser did not answer when the page was given the files: the page may have them; look before you attach again"
+)
 # What a browser that lives answers when a page goes elsewhere over its new files, and when it had gone before.
 _WENT_AWAY = re.compile(
     r"Cannot find context|context was destroyed|navigated or closed|Session with given id not found"
@@ -45,10 +48,9 @@ def _in_spite_of(problem: Exception, guard: Mapping[str, Any]) -> Steps[Verdict]
             raise problem from None
         if _WENT_AWAY.search(str(problem)) or (yield OUTLIVED, problem):
             return RIGHT
-        raise AttachError(
-            "the connection to the page broke while it was given the files: the page may have them; "
-            "look before you attach again"
-        ) from problem
-    if not verdict["right"]:
-        raise problem
-    return verdict
+        raise AttachError(_OPEN) from problem
+    if verdict["right"]:
+        return verdict
+    if isinstance(problem, TimeoutError):
+        raise AttachError(_OPEN) from problem
+    raise problem
