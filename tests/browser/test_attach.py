@@ -263,6 +263,53 @@ def test_an_input_that_the_page_replaced_is_refused(twin: Twin, page: Any, files
         twin.attach(handle, files[0])
 
 
+@pytest.mark.parametrize(
+    ("html", "pointed_at"),
+    [
+        ("<label for=cv>Resume</label><p><input id=cv type=file multiple>", "label"),
+        ("<label>Resume <input id=cv type=file multiple></label>", "label"),
+        ("<label for=cv><b>Choose</b> a file</label><input hidden id=cv type=file multiple>", "b"),
+        ("<label><span><i>+</i></span><input style='display: none' type=file multiple></label>", "i"),
+    ],
+)
+def test_a_label_leads_to_its_input_and_lists_are_files(
+    twin: Twin, page: Any, files: list[UploadedFile], html: str, pointed_at: str
+) -> None:
+    page.set_content(html)
+    twin.attach(page.locator(pointed_at), files)
+    assert page.evaluate(READ) == [file.name for file in files]
+    twin.attach(page.locator(pointed_at), files[0], tuple(files[1:]))
+    assert page.evaluate(READ) == [file.name for file in files]
+
+
+READ = "() => Array.from(document.querySelector('input').files, file => file.name)"
+
+
+@pytest.mark.parametrize("html", ["<label>Name <input></label>", "<label>Nothing</label>", "<label for=x>Away</label>"])
+def test_a_label_of_something_else_is_refused(twin: Twin, page: Any, files: list[UploadedFile], html: str) -> None:
+    page.set_content(html)
+    with pytest.raises(AttachError, match=r"<label.*> is not an <input type=file>"):
+        twin.attach(page.locator("label"), files[0])
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (lambda page: page, r"pass one of its elements, such as page\.locator\('input\[type=file\]'\)"),
+        (lambda page: page.main_frame, r"pass one of its elements"),
+        (lambda page: "#cv", r"such as page\.locator\('#cv'\)"),
+        (lambda page: None, "pass a Locator, an ElementHandle or a FileChooser"),
+    ],
+    ids=["page", "frame", "selector", "nothing"],
+)
+def test_what_is_no_element_is_an_error_that_says_what_to_pass(
+    twin: Twin, page: Any, files: list[UploadedFile], target: Callable[[Any], Any], says: str
+) -> None:
+    for give in (twin.attach, twin.drop):
+        with pytest.raises(TypeError, match=says):
+            give(target(page), "#cv", files[0])
+
+
 def test_accept_can_be_ignored_and_several_names_can_be_equal(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], directory: Path
 ) -> None:
@@ -524,6 +571,13 @@ def test_who_is_cancelled_closes_its_cdp_session_all_the_same(
     assert len(closed) == 1
 
 
+@attrs.frozen
+class WebElement:
+    """What of Selenium's class of this name is asked for."""
+
+    id: str
+
+
 def test_nothing_but_a_sender_of_commands_is_needed(
     site: FormSite, session: Session, files: list[UploadedFile]
 ) -> None:
@@ -550,7 +604,12 @@ def test_nothing_but_a_sender_of_commands_is_needed(
         while "objectId" not in node and time.monotonic() < deadline:
             found = "window[0]?.document.querySelector('input')"
             node = execute_cdp_cmd("Runtime.evaluate", {"expression": found})["result"]
-        set_input_files(execute_cdp_cmd, node, *files)
+        number_of = execute_cdp_cmd("DOM.describeNode", {"objectId": node["objectId"]})["node"]["backendNodeId"]
+        for element in (node, WebElement(f"f.{page}.d.0123456789ABCDEF.e.{number_of}")):
+            set_input_files(execute_cdp_cmd, element, *files)
+        for element in (WebElement("0b5c1f2e-uuid"), "#cv", None):
+            with pytest.raises(AttachError, match="WebElement of Selenium"):
+                set_input_files(execute_cdp_cmd, element, *files)  # type: ignore[arg-type]
         click = "function () { this.form.querySelector('button').click() }"
         execute_cdp_cmd("Runtime.callFunctionOn", {"functionDeclaration": click, "objectId": node["objectId"]})
         assert site.submitted() == arrived(files)

@@ -6,17 +6,13 @@ one in a page of the other runs in a process of its own.
 
 from __future__ import annotations
 
-import hashlib
 import queue
-import threading
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import parse_qs, quote, urlsplit
 
-from python_multipart.multipart import MultipartParser, parse_options_header
+from anchor_uploads.cli.demo.form_server import FormServer
+from anchor_uploads.cli.demo.page import Receipt as Received
 
-BLOCK = 256 * 1024
 FORM = """
 <form method=post action="http://127.0.0.1:{port}/submit" enctype=multipart/form-data>
   <input type=file name=document {attributes}><button>Send</button>
@@ -68,80 +64,13 @@ DETACHED = """
 """
 
 
-@dataclass
-class Received:
-    """A file that arrived in a form."""
-
-    name: str
-    size: int
-    sha256: str
-
-
-@dataclass
-class _Part:
-    """What the parser tells of the part that it is in."""
-
-    files: list[Received] = field(default_factory=list)
-    header: bytearray = field(default_factory=bytearray)
-    value: bytearray = field(default_factory=bytearray)
-    name: str | None = None
-    size: int = 0
-    digest: Any = None
-
-    def callbacks(self) -> Any:
-        return {
-            "on_part_begin": self.begin,
-            "on_header_field": lambda data, start, end: self.header.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self.value.extend(data[start:end]),
-            "on_header_end": self.header_end,
-            "on_part_data": self.data,
-            "on_part_end": self.end,
-        }
-
-    def begin(self) -> None:
-        self.name, self.size, self.digest = None, 0, hashlib.sha256()
-
-    def header_end(self) -> None:
-        if self.header.lower() == b"content-disposition":
-            options = parse_options_header(bytes(self.value))[1]
-            self.name = options[b"filename"].decode() if b"filename" in options else None
-        self.header.clear()
-        self.value.clear()
-
-    def data(self, data: bytes, start: int, end: int) -> None:
-        self.digest.update(memoryview(data)[start:end])
-        self.size += end - start
-
-    def end(self) -> None:
-        # An input without a file sends a part with an empty name.
-        if self.name:
-            self.files.append(Received(self.name, self.size, self.digest.hexdigest()))
-
-
-class FormSite:
-    """The site, on a free port of loopback, while its `with` block runs."""
+class FormSite(FormServer):
+    """The site, while its `with` block runs."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._submitted: queue.Queue[list[Received]] = queue.Queue()
         self._own: dict[str, str] = {}
-
-    def __enter__(self) -> FormSite:
-        submitted, pages = self._submitted, self._own
-
-        class Handler(_Handler):
-            received = submitted
-            own = pages
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def url(self, place: str = "main", attributes: str = "", host: str = "127.0.0.1") -> str:
         """The address of a page whose form is in `place`, with these attributes of its input."""
@@ -160,16 +89,20 @@ class FormSite:
         """The files of the next form that arrives."""
         return self._submitted.get(timeout=20)
 
+    def keep(self, receipts: Sequence[Received]) -> None:
+        """Note the files of a form."""
+        self._submitted.put(list(receipts))
 
-class _Handler(BaseHTTPRequestHandler):
-    received: queue.Queue[list[Received]]
-    own: dict[str, str]
+    def thanks(self, receipts: Sequence[Received]) -> str:
+        """Return the answer to a form."""
+        return "<!doctype html><title>received</title>Thank you"
 
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
+    def page(self, path: str) -> str | None:
+        """Return one of the pages."""
+        url = urlsplit(path)
         query = parse_qs(url.query)
         attributes = query.get("attributes", [""])[0]
-        port = self.server.server_address[1]
+        port = self.port
         form = FORM.format(port=port, attributes=attributes)
         script = ""
         if query.get("of") == ["zone"]:
@@ -188,33 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
             "/chooser": form + BUTTON,
             "/detached": DETACHED.format(multiple=str("multiple" in attributes).lower()),
         }
-        if url.path in self.own:
-            self._reply(200, self.own[url.path])
-        elif url.path in pages:
-            self._reply(200, f"<!doctype html><title>{url.path}</title><link rel=icon href=data:,>{pages[url.path]}")
-        else:
-            self._reply(404, "no such page")
-
-    def do_POST(self) -> None:
-        boundary = parse_options_header(self.headers["Content-Type"])[1][b"boundary"]
-        part = _Part()
-        parser = MultipartParser(boundary, part.callbacks())
-        left = int(self.headers["Content-Length"])
-        while left and (block := self.rfile.read(min(left, BLOCK))):
-            left -= len(block)
-            parser.write(block)
-        if not left:
-            parser.finalize()
-            self.received.put(part.files)
-            self._reply(200, "<!doctype html><title>received</title>Thank you")
-
-    def _reply(self, status: int, html: str) -> None:
-        body = html.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        if url.path in self._own:
+            return self._own[url.path]
+        if url.path not in pages:
+            return None
+        return f"<!doctype html><title>{url.path}</title><link rel=icon href=data:,>{pages[url.path]}"

@@ -83,3 +83,8 @@ def submit(page: Page) -> Receipt:
     receipt = page.locator("#receipt")
     receipt.wait_for(state="visible")
     return Receipt(**json.loads(receipt.get_attribute("data-receipt") or ""))
+
+
+def show_verdict(page: Page, sent: str) -> None:
+    """Have the page say whether what arrived is the file. sent: the SHA-256 of the file on disk."""
+    page.evaluate("sent => showVerdict(sent)", sent)

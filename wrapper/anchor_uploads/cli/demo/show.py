@@ -74,7 +74,9 @@ def show(*, live: bool, size_mib: int, output: Path) -> int:
 
         if why_no_page is None:
             screenshot = output / SCREENSHOT
-            received, far_end = _through_the_form(stack, session, path, uploaded, live=live, screenshot=screenshot)
+            received, far_end = _through_the_form(
+                stack, session, path, uploaded, sent=sent, live=live, screenshot=screenshot
+            )
         else:
             screenshot = None
             with _step("read the stored file back"):
@@ -87,7 +89,7 @@ def show(*, live: bool, size_mib: int, output: Path) -> int:
 
 
 def _through_the_form(
-    stack: ExitStack, session: Session, path: Path, uploaded: UploadedFile, *, live: bool, screenshot: Path
+    stack: ExitStack, session: Session, path: Path, uploaded: UploadedFile, *, sent: str, live: bool, screenshot: Path
 ) -> tuple[str, str]:
     """Put the file into the form, submit it; the hash of what arrived, and where that was computed."""
     from anchor_uploads.cli.demo import page as pages
@@ -98,14 +100,14 @@ def _through_the_form(
         raise RuntimeError("the service did not say where to connect to the session's browser (cdp_url)")
     forms = None if live else stack.enter_context(FormServer())
     if forms is not None:
-        _tell(f"a web server with a form listens at {forms.url}")
+        _tell(f"a web server with a form listens at http://127.0.0.1:{forms.port}/")
     with _step("connected to the session's browser"):
         page = stack.enter_context(pages.connected_page(session.cdp_url, patience=60 + uploaded.size / MIB))
     with _step("opened the form"):
         if forms is None:
             pages.open_without_server(page, form_page())
         else:
-            page.goto(forms.url)
+            page.goto(f"http://127.0.0.1:{forms.port}/")
     field = page.locator("input[type=file]")
     if path.stat().st_size >= PLAYWRIGHT_LIMIT:
         refusal = pages.refusal(field, path)
@@ -115,6 +117,7 @@ def _through_the_form(
     with _step("pressed the form's button; the " + ("page" if live else "web server") + " has hashed the bytes"):
         shown = pages.submit(page)
     with _step("took a picture of the page"):
+        pages.show_verdict(page, sent)
         screenshot.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=screenshot)
     # Where there is a server it is believed, and not what the page shows.
