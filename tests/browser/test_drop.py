@@ -173,11 +173,12 @@ def test_a_page_that_does_not_take_them_sees_them_leave(
     with pytest.raises(AttachError, match="does not take what is dropped"):
         twin.drop(zone(page), files[0])
     assert heard(page)[-1] == ["zone", "dragleave", True]
-    # And is well again.
+    # And is well again, beside it and there.
     zone(page).evaluate("zone => { zone.ondragover = null; heard.length = 0 }")
+    twin.drop(zone(page, selector="#neighbour"), files[0])
     twin.drop(zone(page), files[0])
-    assert site.submitted() == arrived(files[:1])
-    assert heard(page) == TAKEN
+    assert [site.submitted(), site.submitted()] == [arrived(files[:1])] * 2
+    assert heard(page) == [["neighbour", *rest] for _zone, *rest in TAKEN] + TAKEN
 
 
 @pytest.mark.parametrize("asks_for", ["copy", "move", "link"])

@@ -1,1 +1,1 @@
-"""Files into a page's file input: what is expected, the steps to it, and what runs in the browser (page.js)."""
+"""Files into a page: what is expected, the steps to its input or drop zone, and what runs in the browser (page.js)."""

@@ -71,8 +71,8 @@ class DropZone:
         point: Point = _OUTSIDE
         where: Mapping[str, bool] = {}
         verdict: Verdict = {}
+        guard = {"objectId": (yield from call("watch", element, probed))}
         try:
-            guard = {"objectId": (yield from call("watch", element, probed))}
             for _round in range(_ROUNDS):
                 point = yield from self._point(facts, element)
                 yield _drag("dragEnter", point, wanted)
@@ -90,9 +90,10 @@ class DropZone:
                 )
             raise AttachError((yield from _why(facts, where, guard, point)))
         except Exception:
-            # A page that is still dragged over shows so.
+            # A page that is still dragged over shows so, and what comes next is none of our guard's business.
             with suppress(Exception):
                 yield _drag("dragOver", _OUTSIDE, wanted)
+                yield from call("verdict", guard, by_value=True)
             raise
 
     def _point(self, facts: Facts, element: Element) -> Steps[Point]:
@@ -140,8 +141,8 @@ def _why(facts: Facts, where: Mapping[str, bool], guard: Mapping[str, Any], poin
     obstacle = yield from call("obstacle", guard)
     if obstacle is None:
         return (
-            f"nothing of its page is at the middle of {what}, ({point[0]:g}, {point[1]:g}): it is out of sight, or "
-            "something stands in front of its frame"
+            f"nothing heard of a drag to {what}, at ({point[0]:g}, {point[1]:g}): that is out of sight, or something "
+            "stands in front of its frame"
         )
     found = yield from call("inspect", {"objectId": obstacle}, by_value=True)
     return (

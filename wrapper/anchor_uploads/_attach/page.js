@@ -197,8 +197,12 @@ export function watch(expected) {
     for (let index = 0; index < view.length; index++) standIn(view[index]);
   };
   standIn(window);
-  setTimeout(() => stop.abort(), 30000);
+  // Who drags may have given up; a later drag is none of our business.
+  const live = () => setTimeout(() => stop.abort(), 10000);
+  let life = live();
   const where = () => {
+    clearTimeout(life);
+    life = live();
     const there = last !== null && this.isConnected;
     dropping = there && accepted(last);
     return { there, accepted: dropping };
