@@ -48,6 +48,8 @@ OUT_OF_REACH = {
     ("createSession", "500"): "the browser would have to fail; tests/local makes it",
     ("getSession", "500"): "nothing in it can fail",
     ("endSession", "500"): "the browser would have to outlive its end; tests/local makes it",
+    ("listSessions", "500"): "nothing in it can fail",
+    ("endAllSessions", "500"): "a browser would have to outlive its end; tests/local makes it",
 }
 
 

@@ -93,6 +93,15 @@ def create_app(
             return replies.error(500, f"the session ended, but not cleanly: {problem}")
         return replies.session_status("success")
 
+    async def list_sessions(_request: Request) -> Response:
+        return replies.sessions_listed((session.id, session.created) for session in sessions.running())
+
+    async def end_all_sessions(_request: Request) -> Response:
+        _count, problems = await sessions.end_all("was ended, with all others")
+        if problems:
+            return replies.error(500, f"all sessions ended, but not cleanly: {'; '.join(map(str, problems))}")
+        return replies.session_status("success")
+
     async def upload_file(request: Request) -> Response:
         session = sessions.get(_session_id(request))
         if session is None:
@@ -133,6 +142,10 @@ def create_app(
     return Starlette(
         routes=[
             Route("/v1/sessions", create_session, methods=["POST"]),
+            # Before the one whose path fits them, too.
+            Route("/v1/sessions/all", end_all_sessions, methods=["DELETE"]),
+            Route("/v1/sessions/all", _no_session, methods=["GET"]),
+            Route("/v1/sessions/all/status", list_sessions, methods=["GET"]),
             Route("/v1/sessions/{session_id}", get_or_end_session, methods=["GET", "DELETE"]),
             Route("/v1/sessions/{session_id}/uploads", upload_file, methods=["POST"]),
             Route("/json/version", json_version, methods=["GET"]),
@@ -235,6 +248,11 @@ async def _touching(session: Session, request: Request) -> AsyncIterator[bytes]:
     async for chunk in request.stream():
         session.touch()
         yield chunk
+
+
+async def _no_session(_request: Request) -> Response:
+    # Its path fits that of a session with the id "all", of which nobody wants to hear that it does not run.
+    raise HTTPException(405, headers={"allow": "DELETE"})
 
 
 async def _http_error(request: Request, problem: Exception) -> Response:
