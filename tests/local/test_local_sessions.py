@@ -194,7 +194,9 @@ def test_unknown_sessions_are_404(anchor: Anchor, session_id: str) -> None:
         ("POST", "/v1/sessions/x/uploads"),
         ("GET", "/v1/sessions/all/status"),
         ("DELETE", "/v1/sessions/all"),
+        ("GET", "/v1/sessions"),
         ("GET", "/v1/unknown"),
+        ("GET", "/v2/unknown"),
     ],
 )
 @pytest.mark.parametrize("headers", [{}, {"anchor-api-key": "wrong"}])
@@ -211,15 +213,31 @@ def test_other_paths_and_methods_are_answered_in_the_same_shape(anchor: Anchor, 
     assert {"GET", "DELETE"} <= set(reply.headers["allow"].split(", "))
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/v1/unknown"), ("GET", "/v1/sessions/{}/downloads"), ("PUT", "/v1/sessions/{}/a/b")]
+HAS = (
+    "POST /v1/sessions, DELETE /v1/sessions/all, GET /v1/sessions/all/status, DELETE /v1/sessions/{session_id}, "
+    "GET /v1/sessions/{session_id}, POST /v1/sessions/{session_id}/uploads"
 )
-def test_an_operation_that_the_local_anchor_has_not_got_is_named(
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/unknown"),
+        ("GET", "/v1/sessions"),
+        ("POST", "/v1/sessions/async"),
+        ("GET", "/v1/sessions/history"),
+        ("GET", "/v1/sessions/pending-interventions"),
+        ("GET", "/v1/sessions/{}/downloads"),
+        ("PUT", "/v1/sessions/{}/a/b"),
+        ("POST", "/v2/tasks/{}/run"),
+    ],
+)
+def test_an_operation_that_the_local_anchor_has_not_got_is_named_and_so_are_those_it_has(
     anchor: Anchor, session_id: str, method: str, path: str
 ) -> None:
     path = path.format(session_id)
     message = error_of(anchor.client.request(method, path, content=b"x" * 100_000), 501)
-    assert message == f"{method} {path}: the local Anchor has not got this operation"
+    assert message == f"{method} {path}: the local Anchor does not do this; it has {HAS}"
 
 
 def test_the_name_of_all_sessions_is_no_id(anchor: Anchor) -> None:
