@@ -118,6 +118,34 @@ class SessionStatusReply(BaseModel):
     data: Annotated[SessionStatus | MISSING, Field(title='SessionStatus')] = MISSING
 
 
+class SessionListItem(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    session_id: Annotated[StrictStr, Field(description="The session's ID")]
+    status: Annotated[StrictStr, Field(description="The session's state")]
+    created_at: Annotated[
+        StrictStr, Field(description='When the session was started, as RFC 3339 has it')
+    ]
+
+
+class SessionList(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    count: Annotated[
+        StrictInt | MISSING, Field(description='How many sessions there are')
+    ] = MISSING
+    items: list[SessionListItem] | MISSING = MISSING
+
+
+class SessionListReply(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    data: Annotated[SessionList | MISSING, Field(title='SessionList')] = MISSING
+
+
 class UploadForm(BaseModel):
     model_config = ConfigDict(
         extra='forbid',

@@ -87,6 +87,7 @@ class LiveCheck:
 
     def _look(self, session: Session) -> Iterator[Finding]:
         yield self._try("look at the session", lambda: self._client.get_session(session.id))
+        yield self._try("list the sessions", self._client.list_sessions)
 
     def _awkward_files(self, session: Session) -> Iterator[Finding]:
         yield self._upload("empty file", session, b"", "empty.bin")

@@ -26,6 +26,8 @@ SITUATIONS = {
     for situation in (
         Situation("start a session", "createSession", (200,)),
         Situation("look at the session", "getSession", (200,)),
+        # Its twin, the end of all, is not tried: the account may have sessions that others need.
+        Situation("list the sessions", "listSessions", (200,)),
         # "No file uploaded" may well be what a service says of an empty one.
         Situation("empty file", "uploadFile", (200, 400)),
         Situation("one byte", "uploadFile", (200,)),

@@ -80,7 +80,7 @@ def test_the_local_anchor_contradicts_nothing(check: Check) -> None:
     outcome = check()
 
     assert outcome.status == 0, outcome.out
-    assert outcome.document["counts"] == {"agrees": 15, "open": 0, "contradicts": 0, "not tried": 1}
+    assert outcome.document["counts"] == {"agrees": 16, "open": 0, "contradicts": 0, "not tried": 1}
     assert outcome.verdicts("not tried") == {"attach to a page"}
     assert "this test needs no browser" in outcome.out
     assert outcome.finding("unknown session")["shape"] == "{error: {error: {code: integer, message: string}}}"
@@ -90,7 +90,7 @@ def test_the_local_anchor_contradicts_nothing(check: Check) -> None:
     assert answers["a second file of one name"] == "replaces the first"
     assert answers["where a file lies"].startswith("at the path that the message tells, under the name as it was sent")
     assert answers["answers that the contract does not have"] == "none"
-    for text in ("documented", "observed", "quoted name", "404 {error: {error:", "0 contradictions in 16 situations"):
+    for text in ("documented", "observed", "quoted name", "404 {error: {error:", "0 contradictions in 17 situations"):
         assert text in outcome.out
 
 

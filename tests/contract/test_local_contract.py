@@ -4,6 +4,7 @@ Left out, and why:
 
 - the check `object_level_authorization`: it compares what two users see, and the local Anchor has one key;
 - forms with a backslash in the name of an undocumented field: see `support.schemathesis_hooks`;
+- the list of all sessions that ever were: see there, too;
 - the statuses in `OUT_OF_REACH`: no request brings them about;
 - operations that the local Anchor says it has not got. The output names them.
 """
@@ -49,6 +50,8 @@ OUT_OF_REACH = {
     ("createSession", "500"): "the browser would have to fail; tests/local makes it",
     ("getSession", "500"): "nothing in it can fail",
     ("endSession", "500"): "the browser would have to outlive its end; tests/local makes it",
+    ("listSessions", "500"): "nothing in it can fail",
+    ("endAllSessions", "500"): "a browser would have to outlive its end; tests/local makes it",
 }
 
 

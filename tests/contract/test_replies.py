@@ -4,8 +4,8 @@ The readings: jsonschema on the spec as it stands, the strict models, and, for t
 The first two judge whatever operations there are, by the contract alone, and agree if both take a body or both refuse
 it. Undocumented properties are allowed by JSON Schema and refused by the models (that is how an addition is noticed);
 jsonschema is made to see them that way by closing the objects of the contract. The wrapper takes a success if the
-contract allows it (a new session also needs an id, which the contract does not require) and passes over what is not
-documented; errors it reads as far as they can be read, and always as the same kind of error.
+contract allows it (a new session also needs an id, and a list its items, which the contract does not require) and
+passes over what is not documented; errors it reads as far as they can be read, and always as the same kind of error.
 
 What these readings cannot be made to judge is skipped, and the reason says what it is.
 """
@@ -80,6 +80,7 @@ FILE = {"session_id": SESSION, "name": "a", "size": 1, "content_type": "text/pla
 read_upload = reader(lambda answer, what: reply.uploaded_file(answer, what, FILE))
 read_session = reader(reply.created_session)
 read_status = reader(reply.session_status)
+read_list = reader(reply.listed_sessions)
 
 # The operations that the wrapper reads: how it reads an answer, how it is called over a socket, and what of the body it
 # shows. Every other operation needs no entry.
@@ -98,6 +99,15 @@ READERS: dict[str, tuple[Callable[[int, bytes], Any], tuple[Any, ...], dict[str,
     ),
     "getSession": (read_status, ("get_session", SESSION), {}, lambda it: {"status": it}),
     "endSession": (read_status, ("end_session", SESSION), {}, lambda it: {}),
+    "listSessions": (
+        read_list,
+        ("list_sessions",),
+        {},
+        lambda it: {
+            "items": [{"session_id": each.id, "status": each.status, "created_at": each.created_at} for each in it]
+        },
+    ),
+    "endAllSessions": (read_status, ("end_all_sessions",), {}, lambda it: {}),
 }
 
 
@@ -140,11 +150,14 @@ class Case:
         return READERS[self.operation][0](self.status, body)
 
     def needs_more(self, body: Any) -> bool:
-        """Whether the wrapper cannot use a valid body: a session without an id is of no use."""
+        """Whether the wrapper cannot use a valid body: a session without an id is of no use, nor a list of nothing."""
         data = body.get("data") if isinstance(body, dict) else None
-        session_id = data.get("id") if isinstance(data, dict) else None
-        created = self.operation == "createSession" and self.status == 200
-        return created and not (isinstance(session_id, str) and session_id)
+        data = data if isinstance(data, dict) else {}
+        useful = {
+            "createSession": isinstance(data.get("id"), str) and data["id"],
+            "listSessions": isinstance(data.get("items"), list),
+        }
+        return self.status == 200 and not useful.get(self.operation, True)
 
     @property
     def not_judged(self) -> str | None:

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
 
-from anchor_uploads import BadRequest, ServerError, SessionNotFound, UploadClient
+from anchor_uploads import BadRequest, ServerError, SessionInfo, SessionNotFound, UploadClient
 from openapi.documented import Contract
 from support.node import NodeMissing
 from support.prism_server import PrismServer
@@ -56,6 +56,8 @@ COMPANIONS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     ),
     "look at a session": ("get_session", (SESSION,), {}),
     "end a session": ("end_session", (SESSION,), {}),
+    "list the sessions": ("list_sessions", (), {}),
+    "end all sessions": ("end_all_sessions", (), {}),
 }
 
 
@@ -108,7 +110,7 @@ def upload_sent(call: Call, case: str) -> Request:
 
 def companion_sent(call: Call, case: str) -> Request:
     method, arguments, options = COMPANIONS[case]
-    return sent(call, method, *arguments, reply={"data": {"id": SESSION, "status": "running"}}, **options)
+    return sent(call, method, *arguments, reply={"data": {"id": SESSION, "status": "running", "items": []}}, **options)
 
 
 @both
@@ -278,6 +280,8 @@ def test_the_wrapper_works_with_prism_as_its_service(
     assert (session.id, session.cdp_url, session.live_view_url) == ("string", "string", "string")
     assert call(companion_prism.base_url, "get_session", SESSION) == "string"
     assert call(companion_prism.base_url, "end_session", SESSION) is None
+    assert call(companion_prism.base_url, "list_sessions") == (SessionInfo("string", "string", "string"),)
+    assert call(companion_prism.base_url, "end_all_sessions") is None
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, BadRequest), (404, SessionNotFound), (500, ServerError)])

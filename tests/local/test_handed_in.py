@@ -423,7 +423,10 @@ def test_a_session_stands_for_its_id_and_a_mapping_for_files_with_names(anchor: 
         client.upload_file(session, b"a", filename="a.txt")
         assert len(client.upload_files(session, files).uploaded) == 2
         assert client.get_session(session)
-        client.end_session(session)
+        (found,) = (each for each in client.list_sessions() if each.id == session.id)
+        assert client.get_session(found) == found.status
+        client.end_session(found)
+        assert found not in client.list_sessions()
 
 
 @pytest.mark.parametrize("door", ["sync", "async"])

@@ -72,6 +72,22 @@ def test_each_operation_and_session_has_faults_of_its_own(anchor: Anchor, sessio
     assert [fault.session_id for fault in faults.pending] == [other]
 
 
+def test_faults_of_all_sessions_are_not_those_of_one(anchor: Anchor, session_id: str, faults: Faults) -> None:
+    faults.add("get_session", status=500)
+    faults.add("end_session", status=500)
+    faults.add("list_sessions", status=503, retry_after=1)
+    faults.add("end_all_sessions", status=429)
+
+    for method, path, status in (("GET", "/all/status", 503), ("DELETE", "/all", 429)):
+        reply = anchor.client.request(method, f"/v1/sessions{path}")
+        assert reply.status_code == status
+        ErrorResponse.model_validate(reply.json(), strict=True)
+        assert anchor.client.get("/v1/sessions/all/status").status_code == 200
+    assert [fault.operation for fault in faults.pending] == ["get_session", "end_session"]
+    for method in ("GET", "DELETE"):
+        assert anchor.client.request(method, f"/v1/sessions/{session_id}").status_code == 500
+
+
 @pytest.mark.parametrize("status", [200, 204, 304, 400, 429, 500, 520, 599])
 def test_every_status_can_be_had(anchor: Anchor, session_id: str, faults: Faults, status: int) -> None:
     faults.add("upload_file", status=status)

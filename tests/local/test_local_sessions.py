@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ import httpx
 import psutil
 import pytest
 
-from anchor_browser_api_models import ErrorResponse, SessionReply, SessionStatusReply
+from anchor_browser_api_models import ErrorResponse, SessionList, SessionListReply, SessionReply, SessionStatusReply
 from anchor_uploads.local import BrowserNotFound, LocalServer, find_browser
+from anchor_uploads.local import sessions as local_sessions
 from anchor_uploads.local.browser import find
+from anchor_uploads.local.disk.removal import remove_tree
 from anchor_uploads.local.records import Records
 from anchor_uploads.local.sessions import SessionEnded, Sessions
 from support.plain_cdp import cdp
@@ -211,7 +214,11 @@ def test_unknown_sessions_are_404(anchor: Anchor, session_id: str) -> None:
         ("GET", "/v1/sessions/x"),
         ("DELETE", "/v1/sessions/x"),
         ("POST", "/v1/sessions/x/uploads"),
+        ("GET", "/v1/sessions/all/status"),
+        ("DELETE", "/v1/sessions/all"),
+        ("GET", "/v1/sessions"),
         ("GET", "/v1/unknown"),
+        ("GET", "/v2/unknown"),
     ],
 )
 @pytest.mark.parametrize("headers", [{}, {"anchor-api-key": "wrong"}])
@@ -228,15 +235,110 @@ def test_other_paths_and_methods_are_answered_in_the_same_shape(anchor: Anchor, 
     assert {"GET", "DELETE"} <= set(reply.headers["allow"].split(", "))
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/v1/unknown"), ("GET", "/v1/sessions/{}/downloads"), ("PUT", "/v1/sessions/{}/a/b")]
+HAS = (
+    "POST /v1/sessions, DELETE /v1/sessions/all, GET /v1/sessions/all/status, DELETE /v1/sessions/{session_id}, "
+    "GET /v1/sessions/{session_id}, POST /v1/sessions/{session_id}/uploads"
 )
-def test_an_operation_that_the_local_anchor_has_not_got_is_named(
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/unknown"),
+        ("GET", "/v1/sessions"),
+        ("POST", "/v1/sessions/async"),
+        ("GET", "/v1/sessions/history"),
+        ("GET", "/v1/sessions/pending-interventions"),
+        ("GET", "/v1/sessions/{}/downloads"),
+        ("PUT", "/v1/sessions/{}/a/b"),
+        ("POST", "/v2/tasks/{}/run"),
+    ],
+)
+def test_an_operation_that_the_local_anchor_has_not_got_is_named_and_so_are_those_it_has(
     anchor: Anchor, session_id: str, method: str, path: str
 ) -> None:
     path = path.format(session_id)
     message = error_of(anchor.client.request(method, path, content=b"x" * 100_000), 501)
-    assert message == f"{method} {path}: the local Anchor has not got this operation"
+    assert message == f"{method} {path}: the local Anchor does not do this; it has {HAS}"
+
+
+def test_the_name_of_all_sessions_is_no_id(anchor: Anchor) -> None:
+    for method in ("GET", "POST", "PUT"):
+        reply = anchor.client.request(method, "/v1/sessions/all")
+        assert "runs here" not in error_of(reply, 405)
+        assert reply.headers["allow"] == "DELETE"
+
+
+def listed(anchor: Anchor) -> list[str]:
+    reply = anchor.client.get("/v1/sessions/all/status")
+    assert reply.status_code == 200
+    data = SessionListReply.model_validate(reply.json(), strict=True).data
+    assert isinstance(data, SessionList)
+    assert isinstance(data.items, list)
+    assert data.count == len(data.items)
+    assert {item.status for item in data.items} <= {"running"}
+    return [item.session_id for item in data.items]
+
+
+def test_the_list_is_of_the_sessions_that_run_oldest_first(start: Callable[..., Anchor]) -> None:
+    anchor = start()
+    assert listed(anchor) == []
+    began = datetime.now(timezone.utc)
+    one, other, third = anchor.new_session(), anchor.new_session(), anchor.new_session()
+    anchor.client.delete(f"/v1/sessions/{other}")
+
+    assert listed(anchor) == [one, third]
+    for item in anchor.client.get("/v1/sessions/all/status").json()["data"]["items"]:
+        since = datetime.fromisoformat(item["created_at"]) - began
+        assert timedelta(milliseconds=-1) <= since < timedelta(seconds=30)
+
+
+def test_the_end_of_all_sessions_leaves_nothing_of_them_and_the_faults(start: Callable[..., Anchor]) -> None:
+    anchor = start()
+    ended = [anchor.new_session() for _ in range(3)]
+    fault = anchor.server.faults.add("create_session", status=429)
+
+    for _ in range(2):
+        reply = anchor.client.delete("/v1/sessions/all")
+        assert reply.status_code == 200
+        SessionStatusReply.model_validate(reply.json(), strict=True)
+        assert list(anchor.directory.iterdir()) == []
+        assert listed(anchor) == []
+    for session_id in ended:
+        message = error_of(anchor.client.get(f"/v1/sessions/{session_id}"), 404)
+        assert message.startswith(f"session {session_id} was ended, with all others")
+    assert anchor.server.faults.pending == (fault,)
+    error_of(anchor.client.post("/v1/sessions"), 429)
+    session_id = anchor.new_session()
+    assert listed(anchor) == [session_id]
+
+
+def test_the_end_of_all_sessions_stops_their_browsers(with_browser: Anchor, processes_with: ProcessesWith) -> None:
+    made = [with_browser.new_session() for _ in range(2)]
+    assert all(processes_with(session_id) for session_id in made)
+
+    assert with_browser.client.delete("/v1/sessions/all").status_code == 200
+
+    assert not any(processes_with(session_id) for session_id in made)
+    assert list(with_browser.directory.iterdir()) == []
+
+
+def test_the_end_of_all_sessions_says_what_is_left_of_one_and_ends_the_others(
+    start: Callable[..., Anchor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchor = start()
+    stuck, other = anchor.new_session(), anchor.new_session()
+
+    def remove(directory: Path) -> None:
+        if directory.name == stuck:
+            raise OSError("the disk is gone")
+        remove_tree(directory)
+
+    monkeypatch.setattr(local_sessions, "remove_tree", remove)
+
+    assert "not cleanly: the disk is gone" in error_of(anchor.client.delete("/v1/sessions/all"), 500)
+    assert listed(anchor) == []
+    assert not (anchor.directory / other).exists()
 
 
 @pytest.mark.anyio

@@ -15,6 +15,7 @@ from anchor_uploads import (
     AsyncUploadClient,
     FailedUpload,
     Session,
+    SessionInfo,
     Settings,
     StatusError,
     Timeouts,
@@ -47,6 +48,11 @@ def sync(session_id: UUID) -> None:
         client.upload_file(session, ("a.txt", b"a", "text/plain"), timeout=httpx.Timeout(5))
         assert_type(report.warnings, "tuple[str, ...]")
         assert_type(client.get_session(session_id), "str | None")
+        for found in client.list_sessions():
+            assert_type(found, SessionInfo)
+            assert_type(found.status, "str | None")
+            client.end_session(found)
+        client.end_all_sessions()
     assert_type(upload_file(session_id, b"", filename="a", api_key="k"), UploadedFile)
 
 
@@ -60,6 +66,8 @@ async def asynchronous(session_id: str) -> None:
             assert_type(session, Session)
         assert_type(await client.upload_file(session_id, blocks(), filename="a"), UploadedFile)
         assert_type(await client.upload_files(session_id, [Path("a")]), UploadReport)
+        assert_type(await client.list_sessions(), "tuple[SessionInfo, ...]")
+        await client.end_all_sessions()
     assert_type(await upload_file_async(session_id, Path("a")), UploadedFile)
 
 

@@ -101,6 +101,23 @@ def test_a_session_from_start_to_end(capsys: pytest.CaptureFixture[str]) -> None
     assert session_id in one_line(capsys.readouterr().err)
 
 
+def test_all_sessions_are_listed_and_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    with UploadClient() as client:
+        client.end_all_sessions()
+        made = [client.create_session().id for _ in range(2)]
+
+    assert main(["session", "list"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{session_id}  running" for session_id in made]
+    assert main(["session", "list", "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["id"], each["status"]) for each in told] == [(session_id, "running") for session_id in made]
+    assert list(told[0]) == ["id", "status", "created_at"]
+    assert main(["session", "end", "--all"]) == 0
+    assert one_line(capsys.readouterr().out) == "ended all sessions\n"
+    assert main(["session", "list"]) == 0
+    assert capsys.readouterr().out == ""
+
+
 def test_urls_that_hold_the_key_are_shown_on_request_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["session", "start", "--json"]) == 0
     assert list(json.loads(one_line(capsys.readouterr().out))) == ["id"]
@@ -142,7 +159,16 @@ def test_without_a_key_it_names_the_variable(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["upload"], ["session"], ["demo", "--size-mib", "0"], ["serve", "--port", "x"]]
+    "arguments",
+    [
+        [],
+        ["upload"],
+        ["session"],
+        ["session", "end"],
+        ["session", "end", "8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10", "--all"],
+        ["demo", "--size-mib", "0"],
+        ["serve", "--port", "x"],
+    ],
 )
 def test_misuse_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):

@@ -88,7 +88,7 @@ def test_errors_survive_a_process_boundary() -> None:
     assert (str(copy), vars(copy)) == (str(unexpected), vars(unexpected))
 
 
-@pytest.mark.parametrize("name", ["Session", "Settings", "Timeouts", "UploadProgress", "UploadedFile"])
+@pytest.mark.parametrize("name", ["Session", "SessionInfo", "Settings", "Timeouts", "UploadProgress", "UploadedFile"])
 def test_values_are_frozen(name: str) -> None:
     kind = getattr(anchor_uploads, name)
     assert attrs.has(kind)

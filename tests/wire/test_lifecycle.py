@@ -329,6 +329,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "create_session": lambda client: client.create_session(),
     "get_session": lambda client: client.get_session(SESSION),
     "end_session": lambda client: client.end_session(SESSION),
+    "list_sessions": lambda client: client.list_sessions(),
+    "end_all_sessions": lambda client: client.end_all_sessions(),
 }
 
 

@@ -31,6 +31,7 @@ from anchor_uploads import (
     OutcomeUnknown,
     RateLimited,
     ServerError,
+    SessionInfo,
     SessionNotFound,
     SourceError,
     StatusError,
@@ -382,6 +383,48 @@ def test_a_saved_file_is_not_reported_as_failed(call: Call, row: str, raw_server
     assert len(raw_server.requests) == 1
 
 
+OTHER = "8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10"
+LISTED = {"session_id": SESSION, "status": "running", "created_at": "2026-11-07T05:31:56Z"}
+OF_LISTED = SessionInfo(SESSION, "running", "2026-11-07T05:31:56Z")
+# What stands beside or in a list, where the warning must point, and what of it is used.
+DRIFTED_LISTS: dict[str, tuple[Any, str, tuple[SessionInfo, ...]]] = {
+    "null as an item": ({"items": [None, LISTED]}, r"data\.items\[\]\.", (OF_LISTED,)),
+    "no id": ({"items": [LISTED, {**LISTED, "session_id": None}]}, r"data\.items\[\]\.session_id\.", (OF_LISTED,)),
+    "an id alone": (
+        {"items": [{"session_id": OTHER}]},
+        r"data\.items\[\]\.status, data\.items\[\]\.created_at\.",
+        (SessionInfo(OTHER),),
+    ),
+    "all wrong alike": (
+        {"items": [{**LISTED, "status": 1}] * 2000},
+        r"one: data\.items\[\]\.status\. See",
+        (attrs.evolve(OF_LISTED, status=None),) * 2000,
+    ),
+    "a count that is none": ({"count": "1", "items": [LISTED]}, r"data\.count", (OF_LISTED,)),
+    "half a count": ({"count": 0.5, "items": [LISTED]}, r"data\.count", (OF_LISTED,)),
+}
+
+
+@every_client
+@pytest.mark.parametrize("row", DRIFTED_LISTS)
+def test_of_a_list_all_is_used_that_can_be(call: Call, row: str, raw_server: RawServer) -> None:
+    data, place, known = DRIFTED_LISTS[row]
+    raw_server.script = [answer(200, {"data": data})]
+
+    with pytest.warns(anchor_uploads.ContractDrift, match=place):
+        found = call(raw_server.base_url, "list_sessions")
+    assert found == known
+
+
+@both
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", {}, {"data": None}, {"data": {}}, {"data": {"items": None}}])
+def test_that_no_session_runs_is_believed_only_if_it_was_said(call: Call, body: Any, raw_server: RawServer) -> None:
+    raw_server.script = [answer(200, body), answer(200, {"data": {"items": []}})]
+    with pytest.raises(UnexpectedResponse, match="lists no sessions"):
+        call(raw_server.base_url, "list_sessions")
+    assert call(raw_server.base_url, "list_sessions") == ()
+
+
 @both
 @pytest.mark.parametrize(
     "body", [{}, {"data": {}}, {"more": 1, **SAVED}, {"data": {**SAVED["data"], "more": [None]}, "data2": None}]
@@ -412,10 +455,12 @@ OF_A_SESSION: dict[str, Any] = {
     "flat": {"error": {"code": 404, "message": "Session not found"}},
     "nested": {"error": {"error": {"code": 404, "message": "Session not found"}}},
 }
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "upload_file": ("/uploads", {"file": b"x", **NAMED}),
-    "get_session": ("", {}),
-    "end_session": ("", {}),
+METHODS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
+    "upload_file": (f"/{SESSION}/uploads", (SESSION, b"x"), NAMED),
+    "get_session": (f"/{SESSION}", (SESSION,), {}),
+    "end_session": (f"/{SESSION}", (SESSION,), {}),
+    "list_sessions": ("/all/status", (), {}),
+    "end_all_sessions": ("/all", (), {}),
 }
 
 
@@ -426,22 +471,23 @@ def test_a_404_that_is_not_the_services_tells_the_url_that_was_asked(
     call: Call, row: str, method: str, raw_server: RawServer
 ) -> None:
     raw_server.script = [answer(404, NOT_OF_A_SESSION[row])]
-    path, options = METHODS[method]
+    path, arguments, options = METHODS[method]
 
     with pytest.raises(StatusError) as caught:
-        call(f"{raw_server.base_url}/v1", method, SESSION, **options)
+        call(f"{raw_server.base_url}/v1", method, *arguments, **options)
     assert type(caught.value) is StatusError
-    assert f"{raw_server.base_url}/v1/v1/sessions/{SESSION}{path}" in str(caught.value)
+    assert f"{raw_server.base_url}/v1/v1/sessions{path}" in str(caught.value)
     assert len(raw_server.requests) == 1
 
 
 @both
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [method for method, (_path, arguments, _options) in METHODS.items() if arguments])
 @pytest.mark.parametrize("row", OF_A_SESSION)
 def test_a_404_of_the_service_is_the_sessions(call: Call, row: str, method: str, raw_server: RawServer) -> None:
     raw_server.script = [answer(404, OF_A_SESSION[row])]
+    _path, arguments, options = METHODS[method]
     with pytest.raises(SessionNotFound, match="Session not found"):
-        call(raw_server.base_url, method, SESSION, **METHODS[method][1])
+        call(raw_server.base_url, method, *arguments, **options)
 
 
 @every_client
@@ -511,11 +557,14 @@ FORMS = sorted({SECRET, quote(SECRET), quote(SECRET, safe=""), quote_plus(SECRET
 PAGE = f"<html>No answer to {' or '.join(f'GET /?apiKey={form}' for form in FORMS)}</html>".encode()
 CREATE: tuple[str, tuple[Any, ...], dict[str, Any]] = ("create_session", (), {})
 UPLOAD: tuple[str, tuple[Any, ...], dict[str, Any]] = ("upload_file", (SESSION, b"x"), NAMED)
+LIST: tuple[str, tuple[Any, ...], dict[str, Any]] = ("list_sessions", (), {})
 QUOTING: dict[str, tuple[int, Any, tuple[str, tuple[Any, ...], dict[str, Any]]]] = {
     "session without id": (200, {"data": {"cdp_url": f"wss://h?apiKey={SECRET}", "more": FORMS}}, CREATE),
     "session in a list": (200, [f"wss://h?apiKey={form}" for form in FORMS], CREATE),
     "session as HTML": (200, PAGE, CREATE),
     "upload as HTML": (200, PAGE, UPLOAD),
+    "list without a list": (200, {"data": {"items": {SECRET: FORMS}, "more": PAGE.decode()}}, LIST),
+    "end of all as HTML": (200, PAGE, ("end_all_sessions", (), {})),
     "401": (401, PAGE, CREATE),
     "500": (500, {"error": {"code": SECRET, "message": PAGE.decode()}}, UPLOAD),
     "502": (502, PAGE, UPLOAD),

@@ -376,10 +376,19 @@ def test_sessions_are_not_created_twice(call: Call, raw_server: RawServer) -> No
     assert len(raw_server.requests) == 1
 
 
+IDEMPOTENT: dict[str, tuple[Any, ...]] = {
+    "get_session": (SESSION,),
+    "end_session": (SESSION,),
+    "list_sessions": (),
+    "end_all_sessions": (),
+}
+
+
 @both
-def test_ending_a_session_is_repeated_because_it_is_idempotent(call: Call, raw_server: RawServer) -> None:
-    raw_server.script = [reset(after=None), answer(200, {"data": {"status": "ended"}})]
-    call(raw_server.base_url, "end_session", SESSION)
+@pytest.mark.parametrize("method", IDEMPOTENT)
+def test_what_is_idempotent_is_repeated_though_no_answer_came(call: Call, method: str, raw_server: RawServer) -> None:
+    raw_server.script = [reset(after=None), answer(200, {"data": {"status": "ended", "items": []}})]
+    call(raw_server.base_url, method, *IDEMPOTENT[method])
     assert len(raw_server.requests) == 2
 
 

@@ -390,7 +390,13 @@ def test_the_clock_of_a_deadline_starts_when_the_method_is_called(engine: str, r
     outcome.must_be(OutcomeUnknown, TimedOut)
 
 
-METHODS: dict[str, tuple[Any, ...]] = {"create_session": (), "get_session": (SESSION,), "end_session": (SESSION,)}
+METHODS: dict[str, tuple[Any, ...]] = {
+    "create_session": (),
+    "get_session": (SESSION,),
+    "end_session": (SESSION,),
+    "list_sessions": (),
+    "end_all_sessions": (),
+}
 DELAYS: dict[str, Behaviour] = {
     "no answer": say_nothing,
     "102s": drip(INTERIM),

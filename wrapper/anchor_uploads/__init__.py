@@ -35,7 +35,7 @@ from anchor_uploads.errors import (
 if TYPE_CHECKING:
     from anchor_uploads._batch import FailedUpload, UploadReport
     from anchor_uploads._call.body import UploadProgress
-    from anchor_uploads._call.reply import Session, UploadedFile
+    from anchor_uploads._call.reply import Session, SessionInfo, UploadedFile
     from anchor_uploads._call.settings import Settings, Timeouts
     from anchor_uploads.client import AsyncUploadClient, UploadClient, upload_file, upload_file_async
 
@@ -46,6 +46,7 @@ _LAZY = {
     "AsyncUploadClient": "client",
     "FailedUpload": "_batch",
     "Session": "_call.reply",
+    "SessionInfo": "_call.reply",
     "Settings": "_call.settings",
     "Timeouts": "_call.settings",
     "UploadClient": "client",
@@ -71,6 +72,7 @@ __all__ = [
     "RateLimited",
     "ServerError",
     "Session",
+    "SessionInfo",
     "SessionNotFound",
     "Settings",
     "SourceError",

@@ -17,7 +17,7 @@ from anchor_uploads._batch import Batch, BatchOptions, UploadReport
 from anchor_uploads._call import sessions
 from anchor_uploads._call.contract import SessionId
 from anchor_uploads._call.exchange import Calls
-from anchor_uploads._call.reply import Session, UploadedFile
+from anchor_uploads._call.reply import Session, SessionInfo, UploadedFile
 from anchor_uploads._call.secrets import hidden
 from anchor_uploads._call.settings import DEFAULT_TIMEOUTS, Deadline, Settings, Timeouts
 from anchor_uploads._call.steps import run, run_async
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
-SessionInput = str | UUID | Session
+SessionInput = str | UUID | Session | SessionInfo
 
 _log = logging.getLogger("anchor_uploads")
 
@@ -205,6 +205,19 @@ class UploadClient(_Client[httpx.Client]):
         with self._call():
             run(sessions.end_session(self.settings, session), self._connections.do)
 
+    def list_sessions(self) -> tuple[SessionInfo, ...]:
+        """Return the sessions of the API key that the service tells of, whoever started them, with their states.
+
+        Source: the operation `GET /v1/sessions/all/status`.
+        """
+        with self._call():
+            return run(sessions.list_sessions(self.settings), self._connections.do)
+
+    def end_all_sessions(self) -> None:
+        """End all sessions of the API key, whoever started them. Source: the operation `DELETE /v1/sessions/all`."""
+        with self._call():
+            run(sessions.end_all_sessions(self.settings), self._connections.do)
+
     @contextmanager
     def session(self, **body: Any) -> Iterator[Session]:
         """Start a session (see `create_session`) and end it when the block is left, however it is left."""
@@ -292,6 +305,16 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
         del session_id
         with self._call():
             await run_async(sessions.end_session(self.settings, session), self._connections.do)
+
+    async def list_sessions(self) -> tuple[SessionInfo, ...]:
+        """Return the sessions of the API key; see `UploadClient.list_sessions`."""
+        with self._call():
+            return await run_async(sessions.list_sessions(self.settings), self._connections.do)
+
+    async def end_all_sessions(self) -> None:
+        """End all sessions of the API key; see `UploadClient.end_all_sessions`."""
+        with self._call():
+            await run_async(sessions.end_all_sessions(self.settings), self._connections.do)
 
     @asynccontextmanager
     async def session(self, **body: Any) -> AsyncIterator[Session]:

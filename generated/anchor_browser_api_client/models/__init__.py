@@ -7,6 +7,9 @@ from .browser_settings import BrowserSettings
 from .error_detail import ErrorDetail
 from .error_response import ErrorResponse
 from .session_data import SessionData
+from .session_list import SessionList
+from .session_list_item import SessionListItem
+from .session_list_reply import SessionListReply
 from .session_reply import SessionReply
 from .session_request import SessionRequest
 from .session_settings import SessionSettings
@@ -26,6 +29,9 @@ __all__ = (
     "ErrorDetail",
     "ErrorResponse",
     "SessionData",
+    "SessionList",
+    "SessionListItem",
+    "SessionListReply",
     "SessionReply",
     "SessionRequest",
     "SessionSettings",

@@ -13,7 +13,13 @@ from uuid import UUID
 
 from attrs import frozen
 
-from anchor_browser_api_client.api.sessions import create_session, end_session, get_session
+from anchor_browser_api_client.api.sessions import (
+    create_session,
+    end_all_sessions,
+    end_session,
+    get_session,
+    list_sessions,
+)
 from anchor_browser_api_client.api.uploads import upload_file
 from anchor_browser_api_client.models import SessionRequest, UploadForm
 from anchor_browser_api_client.types import UNSET, File
@@ -50,13 +56,14 @@ class Operation:
     """One request as the contract describes it, without what is sent to whom.
 
     `path` is relative to the base URL, `field` the multipart field of the file (empty where there is no file), `json`
-    the encoded body (None for none).
+    the encoded body (None for none), `keep` how many bytes of an answer are kept: more than the API has to say.
     """
 
     method: str
     path: str
     field: str = ""
     json: bytes | None = None
+    keep: int = 64 * 1024
 
 
 def upload(session_id: UUID) -> Operation:
@@ -90,4 +97,17 @@ def get(session_id: UUID) -> Operation:
 def end(session_id: UUID) -> Operation:
     """Return the operation that ends a session (`endSession`)."""
     arguments = end_session._get_kwargs(str(session_id))
+    return Operation(arguments["method"].upper(), arguments["url"])
+
+
+def list_all() -> Operation:
+    """Return the operation that tells which sessions there are (`listSessions`)."""
+    arguments = list_sessions._get_kwargs()
+    # It has no pages. This is room for some 100 000 sessions.
+    return Operation(arguments["method"].upper(), arguments["url"], keep=16 * 1024 * 1024)
+
+
+def end_all() -> Operation:
+    """Return the operation that ends all sessions (`endAllSessions`)."""
+    arguments = end_all_sessions._get_kwargs()
     return Operation(arguments["method"].upper(), arguments["url"])

@@ -17,7 +17,12 @@ from typing import Any, TypeVar
 import attrs
 from attrs import field, frozen
 
-from anchor_browser_api_client.models import SessionReply, SessionStatusReply, UploadReply
+from anchor_browser_api_client.models import (
+    SessionListItem,
+    SessionReply,
+    SessionStatusReply,
+    UploadReply,
+)
 from anchor_uploads import errors
 from anchor_uploads._call.exchange import Answer
 
@@ -75,6 +80,17 @@ class Session:
     live_view_url: str | None = field(default=None, repr=_hide_query)
 
 
+@frozen
+class SessionInfo:
+    """A session in a list of them. status: the service's word for its state. created_at: when it was started, as the
+    service writes it (RFC 3339). Either is None if the service did not tell it.
+    """
+
+    id: str
+    status: str | None = None
+    created_at: str | None = None
+
+
 def uploaded_file(answer: Answer, what: str, facts: Mapping[str, Any]) -> UploadedFile | errors.UnexpectedResponse:
     """Return what a successful answer to an upload says, besides the `facts` of what was sent."""
     return _success(
@@ -99,8 +115,28 @@ def created_session(answer: Answer, what: str) -> Session | errors.UnexpectedRes
 
 
 def session_status(answer: Answer, what: str) -> str | errors.UnexpectedResponse | None:
-    """Return what a successful answer to `get_session` or `end_session` says."""
+    """Return what a successful answer to `get_session`, `end_session` or `end_all_sessions` says."""
     return _success(SessionStatusReply, answer, what, lambda data: data.get("status"))
+
+
+def listed_sessions(answer: Answer, what: str) -> tuple[SessionInfo, ...] | errors.UnexpectedResponse:
+    """Return what a successful answer to `list_sessions` says. What has no id is told as a drift and left out."""
+    payload = _json(answer.body)
+    data = payload.get("data") if isinstance(payload, dict) else None
+    items = data.get("items") if isinstance(data, dict) else None
+    # That nothing is listed must have been said: who asks may go on to think that no session runs.
+    if not isinstance(data, dict) or not isinstance(items, list):
+        return unexpected(answer, what, "lists no sessions, not even none")
+    drift = _status_drift(answer)
+    drift += [] if _is_whole(data.get("count", 0)) else ["data.count"]
+    found = []
+    for item in items:
+        told, wrong = _texts(SessionListItem, item, "data.items[]")
+        drift += wrong
+        if "session_id" in told:
+            found.append(SessionInfo(told["session_id"], told.get("status"), told.get("created_at")))
+    _warn_of(drift, what)
+    return tuple(found)
 
 
 def remote_path(message: str | None) -> str | None:
@@ -213,24 +249,45 @@ def _success(
     if not isinstance(payload, dict):
         return unexpected(answer, what, "is not a JSON object; what was sent may have taken effect")
     documented = model.from_dict({"data": {}}).data
-    data = payload.get("data", {})
-    drift = [] if answer.status_code == 200 else [f"status {answer.status_code}"]
-    drift += [] if isinstance(data, dict) else ["data"]
-    fields = {
-        attribute.name: data[attribute.name]
-        for attribute in attrs.fields(type(documented))
-        if attribute.init and isinstance(data, dict) and attribute.name in data
-    }
-    drift += [f"data.{name}" for name, value in fields.items() if not isinstance(value, str)]
-    result = read({name: value for name, value in fields.items() if isinstance(value, str)})
-    if drift and not isinstance(result, errors.UnexpectedResponse):
-        warnings.warn(
-            f"{what}: done, but the answer is not the documented one: {', '.join(drift)}. See whether there is a newer "
-            "version of anchor-uploads",
-            errors.ContractDrift,
-            stacklevel=2,
-        )
+    texts, wrong = _texts(type(documented), payload.get("data", {}), "data")
+    result = read(texts)
+    if not isinstance(result, errors.UnexpectedResponse):
+        _warn_of([*_status_drift(answer), *wrong], what)
     return result
+
+
+def _status_drift(answer: Answer) -> list[str]:
+    return [] if answer.status_code == 200 else [f"status {answer.status_code}"]
+
+
+def _texts(model: type, told: object, place: str) -> tuple[dict[str, str], list[str]]:
+    """Return those of the fields that the generated `model` knows which are text, and where the contract is broken."""
+    if not isinstance(told, dict):
+        return {}, [place]
+    texts, wrong = {}, []
+    for attribute in attrs.fields(model):
+        value = told.get(attribute.name)
+        if isinstance(value, str) and attribute.init:
+            texts[attribute.name] = value
+        elif attribute.init and (attribute.name in told or attribute.default is attrs.NOTHING):
+            wrong.append(f"{place}.{attribute.name}")
+    return texts, wrong
+
+
+def _is_whole(value: object) -> bool:
+    """Tell whether JSON Schema takes a value for an integer, as it does 1.0."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
+
+
+def _warn_of(drift: list[str], what: str) -> None:
+    if drift:
+        places = ", ".join(dict.fromkeys(drift))
+        warnings.warn(
+            f"{what}: done, but the answer is not the documented one: {places}. See whether there is a newer version "
+            "of anchor-uploads",
+            errors.ContractDrift,
+            stacklevel=3,
+        )
 
 
 def _json(body: bytes) -> Any:

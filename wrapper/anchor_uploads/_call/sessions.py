@@ -1,4 +1,4 @@
-"""Create, get and end a session: calls without a file, each attempt of which sends the same."""
+"""Create, get, list and end sessions: calls without a file, each attempt of which sends the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from anchor_uploads._call import contract, reply
 from anchor_uploads._call.contract import Operation, SessionId
 from anchor_uploads._call.exchange import Answer, Calls, Send
-from anchor_uploads._call.reply import Session
+from anchor_uploads._call.reply import Session, SessionInfo
 from anchor_uploads._call.settings import Deadline, Settings
 from anchor_uploads._call.table import judged, repeated
 from anchor_uploads.errors import AnchorUploadsError
@@ -31,6 +31,16 @@ def end_session(settings: Settings, session: SessionId) -> Calls[str | None]:
     """Return the steps that end a session."""
     session_id = session.uuid()
     return _call(settings, contract.end(session_id), f"end_session {session_id}", reply.session_status, idempotent=True)
+
+
+def list_sessions(settings: Settings) -> Calls[tuple[SessionInfo, ...]]:
+    """Return the steps that ask which sessions there are."""
+    return _call(settings, contract.list_all(), "list_sessions", reply.listed_sessions, idempotent=True)
+
+
+def end_all_sessions(settings: Settings) -> Calls[str | None]:
+    """Return the steps that end all sessions."""
+    return _call(settings, contract.end_all(), "end_all_sessions", reply.session_status, idempotent=True)
 
 
 def _call(

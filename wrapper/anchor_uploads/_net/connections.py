@@ -32,9 +32,6 @@ from anchor_uploads.errors import AnchorUploadsError, InvalidArgument
 
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
 
-BODY_LIMIT = 64 * 1024
-"""Bytes of an answer that are kept. What the API answers is far smaller."""
-
 _USER_AGENT = f"anchor-uploads/{__version__}"
 # As httpx's own default: servers close what is idle for longer.
 _KEEP_ALIVE_SECONDS = 5.0
@@ -127,7 +124,7 @@ class _Exchange:
     def adds(self, block: bytes) -> bool:
         """Keep a block of the answer's body, and tell whether there is room for more."""
         self._body += block
-        return len(self._body) < BODY_LIMIT
+        return len(self._body) < self._send.operation.keep
 
     def left(self) -> float:
         """Return the seconds that may be waited for what comes next."""
@@ -144,7 +141,7 @@ class _Exchange:
         body = self._send.body
         if self._response is not None:
             sent = body.sent if body else Sent.WHOLE
-            content = bytes(self._body[:BODY_LIMIT])
+            content = bytes(self._body[: self._send.operation.keep])
             return Answer(self._response.status_code, self._response.headers, content, sent, self._problem)
         problem = self._problem or TimeIsUp()
         if body:

@@ -1,15 +1,17 @@
-"""`anchor-uploads session start|status|end`."""
+"""`anchor-uploads session start|list|status|end`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
+import attrs
+
 from anchor_uploads.cli._shared import Commands, add_base_url
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser("session", help="start, look at or end a session")
+    parser = commands.add_parser("session", help="start, list, look at or end sessions")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     start = actions.add_parser("start", help="start a session and print its id")
@@ -21,14 +23,25 @@ def add_to(commands: Commands) -> None:
     )
     start.set_defaults(run=_start)
 
+    listing = actions.add_parser(
+        "list",
+        help="print the id and the state of each session",
+        description="Print a line for each session of the API key, whoever started it: its id and its state.",
+    )
+    listing.add_argument("--json", action="store_true", help="print a JSON object for each session")
+    listing.set_defaults(run=_list)
+
     status = actions.add_parser("status", help="print what the service says of a session")
+    status.add_argument("session_id", metavar="SESSION_ID")
     status.set_defaults(run=_status)
-    end = actions.add_parser("end", help="end a session and its browser")
+
+    end = actions.add_parser("end", help="end a session and its browser, or all of them")
+    which = end.add_mutually_exclusive_group(required=True)
+    which.add_argument("session_id", metavar="SESSION_ID", nargs="?")
+    which.add_argument("--all", action="store_true", help="end all sessions of the API key, whoever started them")
     end.set_defaults(run=_end)
 
-    for action in (status, end):
-        action.add_argument("session_id", metavar="SESSION_ID")
-    for action in (start, status, end):
+    for action in (start, listing, status, end):
         add_base_url(action)
 
 
@@ -44,6 +57,16 @@ def _start(options: argparse.Namespace) -> int:
     return 0
 
 
+def _list(options: argparse.Namespace) -> int:
+    from anchor_uploads import UploadClient
+
+    with UploadClient(base_url=options.base_url) as client:
+        found = client.list_sessions()
+    for session in found:
+        print(json.dumps(attrs.asdict(session)) if options.json else f"{session.id}  {session.status or 'unknown'}")
+    return 0
+
+
 def _status(options: argparse.Namespace) -> int:
     from anchor_uploads import UploadClient
 
@@ -56,6 +79,9 @@ def _end(options: argparse.Namespace) -> int:
     from anchor_uploads import UploadClient
 
     with UploadClient(base_url=options.base_url) as client:
-        client.end_session(options.session_id)
-    print("ended")
+        if options.all:
+            client.end_all_sessions()
+        else:
+            client.end_session(options.session_id)
+    print("ended all sessions" if options.all else "ended")
     return 0

@@ -22,6 +22,9 @@ _ROUTES = (
     ("upload_file", "POST", re.compile(r"/v1/sessions/([^/]+)/uploads")),
     ("create_session", "POST", re.compile(r"/v1/sessions()")),
     ("get_session", "GET", re.compile(r"/v1/sessions/([^/]+)")),
+    ("list_sessions", "GET", re.compile(r"/v1/sessions/all/status()")),
+    # Before the one whose path fits it, too.
+    ("end_all_sessions", "DELETE", re.compile(r"/v1/sessions/all()")),
     ("end_session", "DELETE", re.compile(r"/v1/sessions/([^/]+)")),
 )
 

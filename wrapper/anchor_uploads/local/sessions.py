@@ -200,8 +200,8 @@ class Sessions:
         return None if session is None or session.ending else session
 
     def running(self) -> list[Session]:
-        """Return the sessions that run, the oldest first."""
-        return [session for session in self._sessions.values() if not session.ending]
+        """Return the sessions that run, oldest first; those that are still starting, or ending, do not."""
+        return [session for session in self._sessions.values() if session.id in self._watchers and not session.ending]
 
     def why_not(self, session_id: str) -> str:
         """Why no session of this id runs."""
@@ -228,22 +228,23 @@ class Sessions:
         await self._end(session, "was ended")
         return True
 
-    async def end_all(self) -> int:
-        """End every session; return how many."""
-        return len(await self._end_all("was ended by a reset of the server"))
+    async def end_all(self, why: str) -> tuple[int, list[Exception]]:
+        """End every session and wait until nothing is left; return how many, and what went wrong with some.
+
+        `why` is that of `Session.end`.
+        """
+        sessions = list(self._sessions.values())
+        ends = [self._end(session, why) for session in sessions]
+        outcomes = await asyncio.gather(*ends, return_exceptions=True)
+        problems = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        for problem in problems:
+            _logger.warning("a session did not end cleanly: %s", problem)
+        return len(sessions), problems
 
     async def close_all(self) -> None:
         """End every session, and start none from here on."""
         self.closing = True
-        await self._end_all("ended with the server")
-
-    async def _end_all(self, why: str) -> list[Session]:
-        sessions = list(self._sessions.values())
-        ends = [self._end(session, why) for session in sessions]
-        for outcome in await asyncio.gather(*ends, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                _logger.warning("a session did not end cleanly: %s", outcome)
-        return sessions
+        await self.end_all("ended with the server")
 
     async def _end(self, session: Session, why: str) -> None:
         watcher = self._watchers.pop(session.id, None)

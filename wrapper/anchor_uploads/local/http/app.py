@@ -32,6 +32,15 @@ from anchor_uploads.local.sessions import Session, SessionEnded, Sessions, TooMa
 
 __all__ = ["create_app"]
 
+_API = ("/v1/", "/v2/")
+# What the service has where a route would take the path for its own. All else that it has meets no route at all.
+_NOT_HERE = (
+    ("GET", "/v1/sessions"),
+    ("POST", "/v1/sessions/async"),
+    ("GET", "/v1/sessions/history"),
+    ("GET", "/v1/sessions/pending-interventions"),
+)
+
 
 def create_app(
     sessions: Sessions,
@@ -99,6 +108,15 @@ def create_app(
             return replies.error(500, f"the session ended, but not cleanly: {problem}")
         return replies.session_status("success")
 
+    async def list_sessions(_request: Request) -> Response:
+        return replies.sessions_listed((session.id, session.created) for session in sessions.running())
+
+    async def end_all_sessions(_request: Request) -> Response:
+        _count, problems = await sessions.end_all("was ended, with all others")
+        if problems:
+            return replies.error(500, f"all sessions ended, but not cleanly: {'; '.join(map(str, problems))}")
+        return replies.session_status("success")
+
     async def upload_file(request: Request) -> Response:
         session = sessions.get(_session_id(request))
         if session is None:
@@ -140,6 +158,11 @@ def create_app(
     return Starlette(
         routes=[
             Route("/v1/sessions", create_session, methods=["POST"]),
+            *(Route(path, _not_here, methods=[method]) for method, path in _NOT_HERE),
+            # Before the one whose path fits them, too.
+            Route("/v1/sessions/all", end_all_sessions, methods=["DELETE"]),
+            Route("/v1/sessions/all", _no_session, methods=["GET"]),
+            Route("/v1/sessions/all/status", list_sessions, methods=["GET"]),
             Route("/v1/sessions/{session_id}", get_or_end_session, methods=["GET", "DELETE"]),
             Route("/v1/sessions/{session_id}/uploads", upload_file, methods=["POST"]),
             Route("/json/version", json_version, methods=["GET"]),
@@ -161,7 +184,7 @@ def create_app(
 
 
 class _RequireKey:
-    """Lets requests below /v1 and /local through if they carry the API key, whatever path they ask for."""
+    """Lets requests below /v1, /v2 and /local through if they carry the API key, whatever path they ask for."""
 
     def __init__(self, app: ASGIApp, *, key: str) -> None:
         self._app = app
@@ -169,7 +192,7 @@ class _RequireKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._app
-        if scope["type"] == "http" and scope["path"].startswith(("/v1/", "/local/")):
+        if scope["type"] == "http" and scope["path"].startswith((*_API, "/local/")):
             given: bytes | None = dict(scope["headers"]).get(b"anchor-api-key")
             if given is None:
                 answer = replies.error(401, "the anchor-api-key header is missing")
@@ -193,13 +216,34 @@ async def _touching(session: Session, request: Request) -> AsyncIterator[bytes]:
         yield chunk
 
 
+async def _not_here(_request: Request) -> Response:
+    raise HTTPException(501)
+
+
+async def _no_session(_request: Request) -> Response:
+    # Its path fits that of a session with the id "all", of which nobody wants to hear that it does not run.
+    raise HTTPException(405, headers={"allow": "DELETE"})
+
+
+def _operations(app: Starlette) -> list[str]:
+    """Return what is served of Anchor's API, each by method and path."""
+    return [
+        f"{method} {route.path}"
+        for route in app.routes
+        if isinstance(route, Route) and route.path.startswith(_API) and route.endpoint not in (_not_here, _no_session)
+        for method in sorted((route.methods or set()) - {"HEAD"})
+    ]
+
+
 async def _http_error(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
     path = request.url.path
     # No route raises a 404, so this path has none. It is one of Anchor's, unless it only looks longer than it is: an
     # encoded slash is a part of an id, and no session has such an id.
-    if problem.status_code == 404 and path.startswith("/v1/") and b"%2f" not in request.scope["raw_path"].lower():
-        return replies.error(501, f"{request.method} {path}: the local Anchor has not got this operation")
+    unknown = problem.status_code == 404 and path.startswith(_API) and b"%2f" not in request.scope["raw_path"].lower()
+    if unknown or problem.status_code == 501:
+        has = ", ".join(_operations(request.app))
+        return replies.error(501, f"{request.method} {path}: the local Anchor does not do this; it has {has}")
     headers = None if problem.headers is None else dict(problem.headers)
     message = f"{request.method} {path}: {problem.detail}"
     return replies.error(problem.status_code, message, headers)

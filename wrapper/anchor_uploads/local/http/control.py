@@ -56,7 +56,8 @@ def control_routes(sessions: Sessions, faults: Faults) -> list[BaseRoute]:
 
     async def reset(_request: Request) -> Response:
         faults.clear()
-        return JSONResponse({"data": {"sessions_ended": await sessions.end_all()}})
+        count, _problems = await sessions.end_all("was ended by a reset of the server")
+        return JSONResponse({"data": {"sessions_ended": count}})
 
     return [
         Route("/healthz", healthz, methods=["GET"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from starlette.responses import JSONResponse
@@ -10,6 +12,9 @@ from anchor_browser_api_client.models import (
     ErrorDetail,
     ErrorResponse,
     SessionData,
+    SessionList,
+    SessionListItem,
+    SessionListReply,
     SessionReply,
     SessionStatus,
     SessionStatusReply,
@@ -26,6 +31,7 @@ __all__ = [
     "failure",
     "session_started",
     "session_status",
+    "sessions_listed",
     "upload_failed",
     "upload_refused",
     "upload_session_not_found",
@@ -44,6 +50,19 @@ def session_started(session_id: str, *, cdp_url: str, live_view_url: str) -> JSO
 
 def session_status(status: str) -> JSONResponse:
     return _json(200, SessionStatusReply(data=SessionStatus(status=status)))
+
+
+def sessions_listed(sessions: Iterable[tuple[str, float]]) -> JSONResponse:
+    """Return the list of those that run: of each the id, and when it was started, in seconds since 1970."""
+    items = [
+        SessionListItem(
+            session_id=session_id,
+            status="running",
+            created_at=datetime.fromtimestamp(created, timezone.utc).isoformat(timespec="milliseconds"),
+        )
+        for session_id, created in sessions
+    ]
+    return _json(200, SessionListReply(data=SessionList(count=len(items), items=items)))
 
 
 def uploaded(message: str) -> JSONResponse:
