@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
+import httpx
 import pytest
 
 from anchor_uploads.local import LocalServer, find_browser
 from support import node
 
 ROOT = Path(__file__).resolve().parents[2]
+EVERY_METHOD = ROOT / "tests" / "support" / "every_sdk_method.py"
 PYTHON_SDK = "1.0.1"
 NODE_SDK = "0.16.3"
 
@@ -101,7 +106,7 @@ def python_of_the_sdk() -> Path:
     return python
 
 
-def steps_of(command: list[str], server: LocalServer, directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def said_by(command: list[str], server: LocalServer, directory: Path) -> str:
     environment = {
         **{name: value for name, value in os.environ.items() if "PROXY" not in name.upper()},
         "ANCHORBROWSER_API_KEY": server.api_key,
@@ -110,10 +115,15 @@ def steps_of(command: list[str], server: LocalServer, directory: Path, capsys: p
     done = subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
-    with capsys.disabled():
-        print(f"\n{done.stdout.rstrip()}")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def steps_of(command: list[str], server: LocalServer, directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    said = said_by(command, server, directory)
+    with capsys.disabled():
+        print(f"\n{said.rstrip()}")
+    return said
 
 
 def check(said: str) -> None:
@@ -134,6 +144,42 @@ def test_the_python_sdk_works_unchanged(tmp_path: Path, capsys: pytest.CaptureFi
         said = steps_of([str(python), "-c", PYTHON_STEPS, str(file)], server, tmp_path, capsys)
     check(said)
     assert f"anchorbrowser {PYTHON_SDK} for Python" in said
+
+
+@needs_browser
+@pytest.mark.timeout(500)
+def test_every_method_of_the_python_sdk_works_or_is_told_not_to_be_here_as_the_readme_has_it(tmp_path: Path) -> None:
+    python = python_of_the_sdk()
+    with LocalServer() as server:
+        lines = said_by([str(python), str(EVERY_METHOD)], server, tmp_path).splitlines()
+        # The SDK's own end of all sessions comes last, after methods that left some.
+        assert httpx.get(f"{server.base_url}/healthz", trust_env=False).json()["sessions"] == 0
+    outcomes = {each.pop("method"): each for each in map(json.loads, lines)}
+
+    assert len(outcomes) > 100
+    missing = {method: outcome for method, outcome in outcomes.items() if outcome}
+    assert [outcome for outcome in missing.items() if outcome[1].get("status") != 501] == []
+    for outcome in missing.values():
+        assert "the local Anchor does not do this; it has POST /v1/sessions, DELETE" in outcome["message"]
+    table = coverage(outcomes.keys() - missing.keys(), missing)
+    assert table in (ROOT / "README.md").read_text("utf-8"), f"put this into the README:\n\n{table}"
+
+
+def coverage(working: Collection[str], missing: Collection[str]) -> str:
+    """The README's table of what the local Anchor covers: what works by name, and how much more there is."""
+    resources: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for which, methods in enumerate((working, missing)):
+        for method in sorted(methods):
+            resource, _dot, name = method.partition(".")
+            resources[resource][which].append(f"`{name}`")
+    lines = [f"| `anchorbrowser` {PYTHON_SDK} | works | answered 501 |", "| --- | --- | --- |"]
+    for resource, (works, not_here) in sorted(resources.items()):
+        if works:
+            lines.append(f"| `{resource}` | {', '.join(works)} | {f'{len(not_here)} others' if not_here else 'none'} |")
+    rest = sorted(resource for resource, (works, _not_here) in resources.items() if not works)
+    count = sum(len(resources[resource][1]) for resource in rest)
+    lines.append(f"| {', '.join(f'`{resource}`' for resource in rest)} | none | all {count} |")
+    return "\n".join(lines)
 
 
 @needs_browser
