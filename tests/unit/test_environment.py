@@ -57,9 +57,9 @@ def test_a_proxy_is_named_by_the_kind_of_url_or_for_all(
         ("other, example.com", "https://example.com", False),
         ("10.0.0.0/8", "https://10.1.2.3", False),
         ("10.0.0.0/8", "https://11.1.2.3", True),
-        ("::1/128", "https://[::1]:8443", False),
+        ("fd00::1/128", "https://[fd00::1]:8443", False),
         ("fd00::/8,::1/128", "https://h", True),
-        ("[::1]", "https://[::1]", False),
+        ("[fd00::1]", "https://[fd00::1]", False),
         ("", "https://h", True),
     ],
 )
@@ -70,6 +70,26 @@ def test_no_proxy_names_hosts_domains_networks_and_ports(
     monkeypatch.setenv("NO_PROXY", exceptions)
     assert (proxy_for(base_url) is not None) == through
     UploadClient(api_key=KEY, base_url=base_url).close()
+
+
+@pytest.mark.parametrize(
+    ("host", "through"),
+    [
+        ("127.0.0.1", False),
+        ("127.8.9.10", False),
+        ("[::1]", False),
+        ("localhost", False),
+        ("LOCALHOST", False),
+        ("anchor.localhost", False),
+        ("localhost.example", True),
+        ("notlocalhost", True),
+        ("10.0.0.1", True),
+    ],
+)
+def test_no_proxy_is_asked_for_this_machine_itself(host: str, through: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(variable, "http://proxy:3128")
+    assert (proxy_for(f"http://{host}:8080") is not None) == through
 
 
 @pytest.mark.parametrize("kind", [UploadClient, AsyncUploadClient])

@@ -14,6 +14,7 @@ pytest loads this in every run of every project in the environment, so it import
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -127,3 +128,7 @@ def _lead_to(server: LocalServer, environment: pytest.MonkeyPatch) -> None:
     # Once per run, and again per test, because tests may clean their environment.
     environment.setenv("ANCHORBROWSER_API_KEY", server.api_key)
     environment.setenv("ANCHORBROWSER_BASE_URL", server.base_url)
+    # Our clients ask no proxy for this machine; others in the tests would, and tell it the key.
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        environment.setenv(name, ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"])))

@@ -45,8 +45,10 @@ class Proxy:
 
 
 def proxy_for(base_url: str) -> Proxy | None:
-    """Return the proxy that the environment, or else the system, names for `base_url`."""
+    """Return the proxy that the environment, or else the system, names for `base_url`; none for this machine itself."""
     url = urlsplit(base_url)
+    if _is_loopback(url.hostname or ""):
+        return None
     named = urllib.request.getproxies()
     kind = url.scheme if named.get(url.scheme) else "all"
     if not (proxy := named.get(kind)) or _is_bypassed(url.hostname or "", url.port, named.get("no", "")):
@@ -57,6 +59,14 @@ def proxy_for(base_url: str) -> Proxy | None:
     scheme, _, rest = proxy.partition("://")
     shown = f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
     return Proxy(proxy, shown, names[0] if names else "the system")
+
+
+def _is_loopback(host: str) -> bool:
+    # A proxy elsewhere means another machine by these, and would be told the key.
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _is_bypassed(host: str, port: int | None, exceptions: str) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from operator import itemgetter
 from pathlib import Path
 
 from attrs import frozen
+
+from anchor_uploads.local.clock import monotonic
 
 __all__ = ["ReceivedRequest", "ReceivedUpload", "Records"]
 
@@ -110,7 +111,7 @@ class Records:
         Raises `LookupError` once `why_not` says why none can come, `RuntimeError` once the server has ended, and
         `TimeoutError` that tells what came instead.
         """
-        deadline = time.monotonic() + timeout
+        deadline = monotonic() + timeout
         with self._changed:
             while True:
                 arrived = self.uploads(session_id)
@@ -122,7 +123,7 @@ class Records:
                 reason = why_not()
                 if reason is not None:
                     raise LookupError(reason)
-                left = deadline - time.monotonic()
+                left = deadline - monotonic()
                 if left <= 0:
                     raise TimeoutError(_what_came(session_id, name, timeout, arrived, self._requests))
                 self._changed.wait(min(left, threading.TIMEOUT_MAX))

@@ -29,6 +29,7 @@ from attrs import asdict
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anchor_uploads.local.browser.find import BrowserNotFound, find_browser
+from anchor_uploads.local.clock import monotonic
 from anchor_uploads.local.disk.ownership import owned
 from anchor_uploads.local.disk.removal import remove_tree
 from anchor_uploads.local.faults import Faults
@@ -254,7 +255,7 @@ class _Run:
             ):
                 sweep(options.directory)
                 self.base_url = _base_url(options.host, listener.getsockname()[1])
-                anyio.run(self._serve, listener, root, backend_options=_event_loop())
+                anyio.run(self._serve, listener, root, backend_options={"loop_factory": _Loop})
         except BaseException as problem:
             if self._ready.done():
                 _logger.exception("the local Anchor ended by itself")
@@ -422,8 +423,18 @@ def _root_directory(wanted: Path | None) -> Iterator[Path]:
             _logger.warning("could not remove %s (%s); remove it by hand", root, error)
 
 
-def _event_loop() -> dict[str, Any]:
-    # Whatever policy the program has set, this kind can start processes in a thread.
-    if sys.platform == "win32":
-        return {"loop_factory": asyncio.ProactorEventLoop}
-    return {"loop_factory": asyncio.SelectorEventLoop}
+class _OwnClock:
+    def time(self) -> float:
+        return monotonic()
+
+
+# Whatever policy the program has set, this kind can start processes in a thread.
+if sys.platform == "win32":
+
+    class _Loop(_OwnClock, asyncio.ProactorEventLoop):
+        pass
+
+else:
+
+    class _Loop(_OwnClock, asyncio.SelectorEventLoop):
+        pass

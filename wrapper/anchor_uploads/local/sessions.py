@@ -16,6 +16,7 @@ from anyio import CancelScope, to_thread
 from attrs import frozen
 
 from anchor_uploads.local.browser.chromium import BrowserProcess
+from anchor_uploads.local.clock import monotonic
 from anchor_uploads.local.disk.ownership import owned
 from anchor_uploads.local.disk.removal import remove_tree
 from anchor_uploads.local.disk.uploads import PARTIAL_PREFIX
@@ -56,7 +57,7 @@ class Session:
         self.uploads = directory / "uploads"
         self.browser: BrowserProcess | None = None
         self.created = time.time()
-        self.touched = time.monotonic()
+        self.touched = monotonic()
         self.why_ended = ""
         self._under_way: set[CancelScope] = set()
         self._quiet = asyncio.Event()
@@ -74,7 +75,7 @@ class Session:
 
     def touch(self) -> None:
         """Say that somebody uses the session."""
-        self.touched = time.monotonic()
+        self.touched = monotonic()
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -275,14 +276,14 @@ class Sessions:
 
 async def _end_of(session: Session, max_duration: float, idle_timeout: float) -> str:
     """Wait until the session has to end, and return why. Both are seconds."""
-    ends = time.monotonic() + max_duration if max_duration > 0 else float("inf")
+    ends = monotonic() + max_duration if max_duration > 0 else float("inf")
     death: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     if session.browser is not None:
         death = asyncio.ensure_future(session.browser.died())
     try:
         while True:
             idle_until = session.touched + idle_timeout if idle_timeout > 0 else float("inf")
-            now = time.monotonic()
+            now = monotonic()
             if death.done():
                 return f"ended because its browser {death.result()}"
             if now >= ends:

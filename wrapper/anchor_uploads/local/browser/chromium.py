@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 from anyio import CancelScope, to_thread
 
+from anchor_uploads.local.clock import monotonic
 from anchor_uploads.local.disk.removal import remove_tree
 
 __all__ = ["NO_SANDBOX_VARIABLE", "BrowserFailed", "BrowserProcess", "remove_browser"]
@@ -138,12 +139,12 @@ class BrowserProcess:
             await to_thread.run_sync(_remove_files, self._profile, self._beside)
 
     async def _wait_until_ready(self, executable: Path, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         while self._devtools_url is None:
             if not self.running:
                 problem = f"ended with exit code {self._process.returncode} before it was ready"
                 raise BrowserFailed(_explain(executable, problem, self._profile))
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 problem = f"was not ready within {seconds:g} seconds"
                 raise BrowserFailed(_explain(executable, problem, self._profile))
             await asyncio.sleep(0.02)
@@ -232,19 +233,19 @@ def _singleton_directory(profile: Path) -> Path | None:
 
 
 def _kill(pid: int | None, profile: Path, *, timeout: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     victims = _tree(pid)
     while True:
         for process in victims:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        while any(map(_alive, victims)) and time.monotonic() < deadline:
+        while any(map(_alive, victims)) and monotonic() < deadline:
             time.sleep(0.01)
         # What was forked while we looked, and what lost its parent, still names the profile.
         victims = [*filter(_alive, victims), *filter(_alive, _users_of(profile))]
         if not victims:
             return
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             pids = ", ".join(str(process.pid) for process in victims)
             raise BrowserFailed(f"the browser's processes {pids} would not end; end them by hand")
 

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import socket
-import time
 from contextlib import closing
 from html import unescape
 from typing import Any
@@ -15,6 +14,8 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
+
+from anchor_uploads.local.clock import monotonic
 
 __all__ = ["View", "Viewer"]
 
@@ -48,9 +49,9 @@ class Viewer:
     async def look(self) -> View:
         """Return what the browser shows, or showed half a second ago. Raises `OSError` if it does not answer."""
         async with self._lock:
-            if time.monotonic() - self._looked >= _SECONDS_BETWEEN:
+            if monotonic() - self._looked >= _SECONDS_BETWEEN:
                 self._view = await self._look()
-                self._looked = time.monotonic()
+                self._looked = monotonic()
             return self._view
 
     async def _look(self) -> View:

@@ -6,6 +6,8 @@ import shutil
 import time
 from pathlib import Path
 
+from anchor_uploads.local.clock import monotonic
+
 __all__ = ["remove_tree"]
 
 
@@ -15,7 +17,7 @@ def remove_tree(path: Path, *, timeout: float = 5.0) -> None:
     Tries again for `timeout` seconds: Windows keeps files locked for a moment after their process
     is gone, and a dying browser may still be writing. Raises `OSError` if it is still there then.
     """
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     while True:
         try:
             shutil.rmtree(path)
@@ -25,6 +27,6 @@ def remove_tree(path: Path, *, timeout: float = 5.0) -> None:
             if not path.exists():
                 return
         except OSError:
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 raise
         time.sleep(0.05)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from anchor_uploads.local.clock import monotonic
 from anchor_uploads.local.faults import Fault, Faults
 from anchor_uploads.local.http import replies
 
@@ -55,12 +55,12 @@ class _Conversation:
         self._receive = receive
         self._send = send
         self._received = 0
-        self._began = time.monotonic()
+        self._began = monotonic()
 
     async def pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and not self._stopping():  # noqa: ASYNC110
-            await asyncio.sleep(min(until - time.monotonic(), 0.1))
+        until = monotonic() + seconds
+        while monotonic() < until and not self._stopping():  # noqa: ASYNC110
+            await asyncio.sleep(min(until - monotonic(), 0.1))
 
     async def drop(self) -> None:
         self.dropped = True
@@ -75,7 +75,7 @@ class _Conversation:
         self._received += len(message.get("body", b""))
         if self._fault.bytes_per_second is not None:
             due = self._began + self._received / self._fault.bytes_per_second
-            await self.pause(due - time.monotonic())
+            await self.pause(due - monotonic())
         if self._fault.drop_after is not None and self._received >= self._fault.drop_after:
             await self.drop()
             return {"type": "http.disconnect"}

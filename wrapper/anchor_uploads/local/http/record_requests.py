@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from anchor_uploads.local.clock import monotonic
 from anchor_uploads.local.records import ReceivedRequest, Records
 
 __all__ = ["RecordRequests"]
@@ -28,7 +27,7 @@ class RecordRequests:
         if scope["type"] != "http" or scope["path"].startswith(_OF_THE_SERVER_ITSELF):
             await self._app(scope, receive, send)
             return
-        began = time.monotonic()
+        began = monotonic()
         status: int | None = None
         recorded = False
 
@@ -36,7 +35,7 @@ class RecordRequests:
             nonlocal recorded
             if not recorded:
                 recorded = True
-                seconds = time.monotonic() - began
+                seconds = monotonic() - began
                 self._records.add_request(ReceivedRequest(scope["method"], scope["path"], status, seconds))
 
         async def recording_send(message: Message) -> None:
