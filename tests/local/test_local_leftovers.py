@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 WaitUntil = Callable[[Callable[[], bool], str], None]
 ProcessesWith = Callable[[str], list[psutil.Process]]
-SERVE = "import sys; from anchor_uploads.local.server import LocalServer, serve; sys.exit(serve(LocalServer({})))"
+SERVE = "import sys; from anchor_uploads.local.foreground import LocalServer, serve; sys.exit(serve(LocalServer({})))"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ WaitUntil = Callable[[Callable[[], bool], str], None]
 ProcessesWith = Callable[[str], list[psutil.Process]]
 
 posix_signals = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals")
-SERVE = "import sys; from anchor_uploads.local.server import LocalServer, serve; sys.exit(serve(LocalServer({})))"
+SERVE = "import sys; from anchor_uploads.local.foreground import LocalServer, serve; sys.exit(serve(LocalServer({})))"
 
 
 def no_threads() -> bool:

@@ -436,7 +436,7 @@ def test_many_uploads_at_once(anchor: Anchor, session_id: str) -> None:
     assert anchor.stored(session_id) == contents
 
 
-SERVE = "import sys; from anchor_uploads.local.server import LocalServer, serve; sys.exit(serve(LocalServer({})))"
+SERVE = "import sys; from anchor_uploads.local.foreground import LocalServer, serve; sys.exit(serve(LocalServer({})))"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from anchor_uploads import InvalidArgument
 from anchor_uploads.cli._shared import Commands
+
+KEY_VARIABLE = "ANCHOR_UPLOADS_SERVE_KEY"
 
 
 def add_to(commands: Commands) -> None:
@@ -31,18 +34,26 @@ def add_to(commands: Commands) -> None:
         help="let --host be an address that other machines reach, and answer to any host name",
     )
     parser.add_argument(
+        "--public-url",
+        metavar="URL",
+        help="where clients reach it through a proxy before it; the URLs that it returns begin so",
+    )
+    parser.add_argument(
         "--api-key",
         metavar="KEY",
-        help="the key that clients must send (default: a random one, printed). It guards this server only: do not "
-        "give a real one here",
+        help=f"the key that clients must send (default: {KEY_VARIABLE}, else a random one, printed). It guards this "
+        "server only: do not give a real one here",
     )
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--quiet", action="store_true", help="no line for each request")
+    told.add_argument("--verbose", action="store_true", help="also a line for each start and end of a session")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     try:
+        from anchor_uploads.local.foreground import serve
         from anchor_uploads.local.options import Options
-        from anchor_uploads.local.server import serve
     except ModuleNotFoundError as missing:
         raise RuntimeError(
             f'the local Anchor needs the package {missing.name!r}; run: pip install "anchor-uploads[local]"'
@@ -52,11 +63,13 @@ def run(options: argparse.Namespace) -> int:
             options.host,
             options.port,
             browser=not options.no_browser,
-            api_key=options.api_key,
+            # Not the variable of clients: it may hold a real key, and this one is printed.
+            api_key=os.environ.get(KEY_VARIABLE) or None if options.api_key is None else options.api_key,
             max_upload_bytes=options.max_upload_bytes,
             max_sessions=options.max_sessions,
             allow_remote=options.allow_remote,
+            public_url=options.public_url,
         )
     except ValueError as wrong:
         raise InvalidArgument(str(wrong)) from None
-    return serve(wanted)
+    return serve(wanted, tell_requests=not options.quiet, tell_sessions=options.verbose)

@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
@@ -57,6 +58,21 @@ def _whole(what: str, at_least: int, at_most: float = float("inf")) -> Any:
     return check
 
 
+def _public_url(_options: object, attribute: Attribute[Any], value: Any) -> None:
+    try:
+        url = urlsplit(value)
+        fits = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        fits = fits and not (url.query or url.fragment or url.username or url.password) and value.isprintable()
+    except (TypeError, ValueError, AttributeError):
+        fits = False
+    if not fits:
+        raise ValueError(f"{attribute.name} is {value!r}; pass where clients reach it, such as https://anchor.example")
+
+
+def _without_slash(given: str | None) -> str | None:
+    return given.rstrip("/") if isinstance(given, str) else given
+
+
 @frozen
 class Options:
     """How a server shall be. `LocalServer` tells what each means; `ValueError` tells which cannot be meant."""
@@ -73,6 +89,9 @@ class Options:
         default=None, kw_only=True, validator=optional(_whole("a whole number from 1, or None", 1))
     )
     allow_remote: bool = field(default=False, kw_only=True)
+    public_url: str | None = field(
+        default=None, kw_only=True, converter=_without_slash, validator=optional(_public_url)
+    )
 
     @property
     def sessions_at_once(self) -> int:

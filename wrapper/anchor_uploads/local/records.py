@@ -64,6 +64,7 @@ class Records:
         self._uploads: dict[str, dict[str, tuple[int, ReceivedUpload]]] = {}
         self._arrivals = itertools.count()
         self._requests: deque[ReceivedRequest] = deque(maxlen=_REQUESTS)
+        self._ended = 0
         self._closed = False
 
     @property
@@ -71,6 +72,12 @@ class Records:
         """The requests, in the order in which they ended."""
         with self._changed:
             return tuple(self._requests)
+
+    def requests_after(self, seen: int) -> tuple[int, tuple[ReceivedRequest, ...]]:
+        """Return how many requests have ended, and those of them that came after the first `seen`."""
+        with self._changed:
+            new = min(self._ended - seen, len(self._requests))
+            return self._ended, tuple(itertools.islice(self._requests, len(self._requests) - new, None))
 
     def uploads(self, session_id: str | None = None) -> tuple[ReceivedUpload, ...]:
         """Return the uploads of one session, or of all (None), in the order in which they arrived."""
@@ -90,6 +97,7 @@ class Records:
         """Note a request that has ended."""
         with self._changed:
             self._requests.append(request)
+            self._ended += 1
 
     def forget(self, session_id: str) -> None:
         """Forget the uploads of a session that has ended."""

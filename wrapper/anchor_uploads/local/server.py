@@ -8,24 +8,20 @@ import errno
 import ipaddress
 import logging
 import os
-import signal
 import socket
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 import anyio
 import uvicorn
 from anyio import to_thread
-from attrs import asdict
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from anchor_uploads.local.browser.find import BrowserNotFound, find_browser
@@ -41,7 +37,7 @@ from anchor_uploads.local.options import Options, is_loopback
 from anchor_uploads.local.records import ReceivedRequest, ReceivedUpload, Records
 from anchor_uploads.local.sessions import Sessions
 
-__all__ = ["LocalServer", "serve"]
+__all__ = ["LocalServer"]
 
 _logger = logging.getLogger("anchor_uploads.local")
 
@@ -60,6 +56,8 @@ class LocalServer:
       16 with browsers, and 10 000 without, which are but a directory each.
     - `allow_remote`: whether `host` may be other than loopback, so that other machines are let in
       who know the key, and whether the server answers to names other than its own.
+    - `public_url`: where clients reach it through a proxy before it, such as `https://anchor.example`; the URLs that
+      it returns begin so. None takes the name that a request calls it by.
 
     `faults` makes requests fail on demand; see `anchor_uploads.local.faults`. `uploads`, `requests` and
     `wait_for_upload` tell what has arrived. What an earlier server
@@ -81,6 +79,7 @@ class LocalServer:
         directory: str | os.PathLike[str] | None = None,
         max_sessions: int | None = None,
         allow_remote: bool = False,
+        public_url: str | None = None,
     ) -> None:
         self._options = Options(
             host,
@@ -91,6 +90,7 @@ class LocalServer:
             directory=directory,
             max_sessions=max_sessions,
             allow_remote=allow_remote,
+            public_url=public_url,
         )
         self._faults = Faults()
         self._records = Records()
@@ -123,6 +123,10 @@ class LocalServer:
         may come a moment later.
         """
         return self._records.requests
+
+    def requests_after(self, seen: int) -> tuple[int, tuple[ReceivedRequest, ...]]:
+        """Return how many requests have ended, and those of them that came after the first `seen`."""
+        return self._records.requests_after(seen)
 
     def uploads(self, session_id: str | UUID) -> tuple[ReceivedUpload, ...]:
         """Return the files that were uploaded into a session that runs, in the order in which they arrived.
@@ -277,7 +281,7 @@ class _Run:
         )
         app = create_app(
             sessions,
-            hosts=Hosts(options.host, any_name=options.allow_remote),
+            hosts=Hosts(options.host, any_name=options.allow_remote, public_url=options.public_url),
             api_key=options.api_key,
             max_upload_bytes=options.max_upload_bytes,
             faults=self._faults,
@@ -328,55 +332,6 @@ class _QuietProtocol(H11Protocol):
         super().connection_made(transport)
         # For faults and records: ASGI has no word for breaking a connection, nor for one that broke.
         self.app_state = {**self.app_state, "abort": transport.abort, "broken": transport.is_closing}
-
-
-def serve(what: LocalServer | Options) -> int:
-    """Run a server until Ctrl-C or SIGTERM, and return the exit code: 130 or 0.
-
-    The first line on stdout is the URL, alone; the key and hints follow. Also stops for SIGHUP
-    and, on Windows, Ctrl-Break. Further signals do not hurry it: it returns when no process and no
-    file is left, normally within a second. Returns 1 if the server ended by itself. Raises what
-    entering a `LocalServer` raises. Must be called in the main thread.
-    """
-    server = what if isinstance(what, LocalServer) else LocalServer(**asdict(what, recurse=False))
-    with _caught_signals() as caught, server:
-        lines = [
-            server.base_url,
-            f"API key: {server.api_key}",
-            f"Clients find it with: ANCHORBROWSER_BASE_URL={server.base_url} ANCHORBROWSER_API_KEY={server.api_key}",
-            f"Its sessions are shown at {server.base_url}/?apiKey={quote(server.api_key, safe='')}",
-            "Ctrl-C ends it, with all sessions and their files.",
-        ]
-        # At once, because who wants only the first line may close the pipe after it.
-        sys.stdout.write("\n".join([*lines, ""]))
-        sys.stdout.flush()
-        while not caught and server.alive:
-            time.sleep(0.1)
-    if not caught:
-        return 1
-    return 130 if caught[0] == signal.SIGINT else 0
-
-
-@contextlib.contextmanager
-def _caught_signals() -> Iterator[list[int]]:
-    """Signals that would end the program go into the list instead."""
-    caught: list[int] = []
-
-    def catch(number: int, _frame: FrameType | None) -> None:
-        caught.append(number)
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    numbers = {name: getattr(signal, name) for name in names if hasattr(signal, name)}
-    if "SIGHUP" in numbers and signal.getsignal(numbers["SIGHUP"]) is signal.SIG_IGN:
-        # Started with nohup. An ignored SIGINT is another matter: shells start `serve &` in a
-        # script that way, and the script's Ctrl-C must not leave the server behind.
-        del numbers["SIGHUP"]
-    previous = {number: signal.signal(number, catch) for number in numbers.values()}
-    try:
-        yield caught
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:

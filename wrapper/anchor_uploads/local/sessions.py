@@ -193,6 +193,7 @@ class Sessions:
             raise
         watch = self._watch(session, max_duration * _MINUTE, idle_timeout * _MINUTE)
         self._watchers[session.id] = asyncio.ensure_future(watch)
+        _logger.info("session %s was started", session.id)
         return session
 
     def get(self, session_id: str) -> Session | None:
@@ -259,6 +260,7 @@ class Sessions:
                 self._records.forget(session.id)
 
     def _remember(self, session: Session) -> None:
+        _logger.info("session %s %s", session.id, session.why_ended)
         self._ended[session.id] = session.why_ended
         while len(self._ended) > _REMEMBERED:
             forgotten, _ = self._ended.popitem(last=False)
@@ -267,7 +269,6 @@ class Sessions:
     async def _watch(self, session: Session, max_duration: float, idle_timeout: float) -> None:
         why = await _end_of(session, max_duration, idle_timeout)
         self._ended_unasked.add(session.id)
-        _logger.info("session %s %s", session.id, why)
         try:
             await self._end(session, why)
         except Exception as problem:

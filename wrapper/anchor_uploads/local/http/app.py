@@ -82,7 +82,7 @@ def create_app(
             return replies.error(429, str(full), {"retry-after": "1"})
         except (BrowserFailed, OSError, SessionEnded) as problem:
             return replies.error(500, f"the session could not be started: {problem}")
-        base_url = _base_url(request)
+        base_url = hosts.base_url(request.headers)
         return replies.session_started(
             session.id,
             cdp_url=cdp_url(base_url, api_key, session.id),
@@ -153,7 +153,7 @@ def create_app(
         if session is None:
             return replies.error(404, sessions.why_not(parameters(request.url.query).get("sessionId", "")))
         session.touch()
-        return JSONResponse({"webSocketDebuggerUrl": cdp_url(_base_url(request), api_key, session.id)})
+        return JSONResponse({"webSocketDebuggerUrl": cdp_url(hosts.base_url(request.headers), api_key, session.id)})
 
     return Starlette(
         routes=[
@@ -203,11 +203,6 @@ class _RequireKey:
 
 def _session_id(request: Request) -> str:
     return str(request.path_params["session_id"])
-
-
-def _base_url(request: Request) -> str:
-    # The name that the client uses is the one that works for it.
-    return f"http://{request.headers['host']}"
 
 
 async def _touching(session: Session, request: Request) -> AsyncIterator[bytes]:

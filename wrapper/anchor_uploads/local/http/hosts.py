@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,9 +22,21 @@ class Hosts:
     then sends the page's name as the Host.
     """
 
-    def __init__(self, bound: str, *, any_name: bool) -> None:
+    def __init__(self, bound: str, *, any_name: bool, public_url: str | None = None) -> None:
         self._any_name = any_name
+        self._public_url = public_url
         self._names = {"localhost", "127.0.0.1", "[::1]", f"[{bound}]" if ":" in bound else bound.lower()}
+        if public_url is not None:
+            self._names.add(str(urlsplit(public_url).hostname))
+
+    def base_url(self, headers: Mapping[str, str]) -> str:
+        """Return where a request reached this server, for the URLs of the answer."""
+        if self._public_url is not None:
+            return self._public_url
+        # Anybody can send these; so they count only where names are not what keeps strangers out.
+        forwarded = headers.get("x-forwarded-proto", "").lower() if self._any_name else ""
+        # The name that the client uses is the one that works for it.
+        return f"{forwarded if forwarded in ('http', 'https') else 'http'}://{headers['host']}"
 
     def problem(self, host: str) -> str | None:
         """Return what is wrong with the Host header of a request; None if nothing is."""

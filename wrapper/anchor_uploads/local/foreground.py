@@ -1,0 +1,142 @@
+"""The server in the foreground, for people: what it prints, and when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+from urllib.parse import quote
+
+import psutil
+from attrs import asdict
+
+from anchor_uploads.local.options import Options
+from anchor_uploads.local.records import ReceivedRequest
+from anchor_uploads.local.server import LocalServer
+
+__all__ = ["serve"]
+
+_LOOK_SECONDS = 0.1
+_ORPHANS_SECONDS = 1.0
+
+
+def serve(what: LocalServer | Options, *, tell_requests: bool = False, tell_sessions: bool = False) -> int:
+    """Run a server until Ctrl-C or SIGTERM, and return the exit code: 130 or 0.
+
+    The first line on stdout is the URL, alone; the key and hints follow. On stderr there can be a line for each request
+    (`tell_requests`), and for each start and end of a session (`tell_sessions`). Also stops for SIGHUP
+    and, on Windows, Ctrl-Break. Further signals do not hurry it: it returns when no process and no
+    file is left, normally within a second. Returns 1 if the server ended by itself. Raises what
+    entering a `LocalServer` raises. Must be called in the main thread, of a program that has no other children.
+    """
+    server = what if isinstance(what, LocalServer) else LocalServer(**asdict(what, recurse=False))
+    with _caught_signals() as caught, _told(tell_sessions), server:
+        lines = [
+            server.base_url,
+            f"API key: {server.api_key}",
+            f"Clients find it with: ANCHORBROWSER_BASE_URL={server.base_url} ANCHORBROWSER_API_KEY={server.api_key}",
+            f"Its sessions are shown at {server.base_url}/?apiKey={quote(server.api_key, safe='')}",
+            "Ctrl-C ends it, with all sessions and their files.",
+        ]
+        # At once, because who wants only the first line may close the pipe after it.
+        sys.stdout.write("\n".join([*lines, ""]))
+        sys.stdout.flush()
+        seen, orphans = 0, _Orphans()
+        while not caught and server.alive:
+            time.sleep(_LOOK_SECONDS)
+            seen, requests = server.requests_after(seen)
+            if tell_requests:
+                _say([_line(request) for request in requests])
+            orphans.collect()
+    if not caught:
+        return 1
+    return 130 if caught[0] == signal.SIGINT else 0
+
+
+def _line(request: ReceivedRequest) -> str:
+    answer = "broke off" if request.status is None else str(request.status)
+    return f"{request.method} {request.path} {answer} ({request.seconds * 1000:.0f} ms)"
+
+
+def _say(lines: list[str]) -> None:
+    # Nobody may listen, and a server goes on without listeners.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        for line in lines:
+            # A path is a stranger's text; a terminal would obey it.
+            sys.stderr.write(line.encode("unicode_escape").decode() + "\n")
+        sys.stderr.flush()
+
+
+class _Telling(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _say([record.getMessage()])
+
+
+@contextlib.contextmanager
+def _told(wanted: bool) -> Iterator[None]:
+    """Tell of the starts and ends of sessions."""
+    if not wanted:
+        yield
+        return
+    logger, handler, level = logging.getLogger("anchor_uploads.local"), _Telling(), logging.NOTSET
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+class _Orphans:
+    """Processes of ended browsers that this one is left with if it is the first of a container.
+
+    Nobody else waits for them, and each keeps its entry in the table of processes. Those that the event loop started
+    it collects itself within a moment: so only those count that were there a look before.
+    """
+
+    def __init__(self) -> None:
+        self._first = os.name == "posix" and os.getpid() == 1
+        self._looked = time.monotonic()
+        self._dead: set[int] = set()
+
+    def collect(self) -> None:
+        if not self._first or time.monotonic() - self._looked < _ORPHANS_SECONDS:
+            return
+        self._looked = time.monotonic()
+        before, self._dead = self._dead, set()
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.Error, ChildProcessError):
+                if child.status() == psutil.STATUS_ZOMBIE:
+                    if child.pid in before:
+                        os.waitpid(child.pid, os.WNOHANG)
+                    else:
+                        self._dead.add(child.pid)
+
+
+@contextlib.contextmanager
+def _caught_signals() -> Iterator[list[int]]:
+    """Signals that would end the program go into the list instead."""
+    caught: list[int] = []
+
+    def catch(number: int, _frame: FrameType | None) -> None:
+        caught.append(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = {name: getattr(signal, name) for name in names if hasattr(signal, name)}
+    if "SIGHUP" in numbers and signal.getsignal(numbers["SIGHUP"]) is signal.SIG_IGN:
+        # Started with nohup. An ignored SIGINT is another matter: shells start `serve &` in a
+        # script that way, and the script's Ctrl-C must not leave the server behind.
+        del numbers["SIGHUP"]
+    previous = {number: signal.signal(number, catch) for number in numbers.values()}
+    try:
+        yield caught
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
