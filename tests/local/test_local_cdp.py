@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -65,7 +66,9 @@ def test_unknown_sessions_and_paths_are_404(anchor: Anchor, session_id: str) -> 
     key = quote(anchor.server.api_key)
     assert refusal(at(anchor, f"?apiKey={key}"))[0] == 404
     assert "POST /v1/sessions" in refusal(at(anchor, f"?apiKey={key}&sessionId=nope"))[1]
-    assert refusal(at(anchor, f"?apiKey={key}&sessionId={session_id}", "/devtools/browser/x"))[0] == 404
+    status, message = refusal(at(anchor, f"?apiKey={key}&sessionId={session_id}", "/devtools/browser/x"))
+    assert status == 404
+    assert "no WebSocket is at /devtools/browser/x" in message
     status, message = refusal(at(anchor, f"?apiKey={key}&sessionId={session_id}"))
     assert status == 404
     assert "has no browser" in message
@@ -138,7 +141,9 @@ def test_messages_may_be_large_both_ways(session: dict[str, str]) -> None:
         assert browser.evaluate(page, f"'{text}'.length") == len(text)
 
 
-def test_a_client_that_does_not_read_costs_no_memory(session: dict[str, str]) -> None:
+@contextmanager
+def unread(session: dict[str, str]) -> Iterator[socket.socket]:
+    """A client that has asked for 160 MiB, and does not read them."""
     url = httpx.URL(session["cdp_url"].replace("ws:", "http:"))
     key = base64.b64encode(os.urandom(16)).decode()
     head = (
@@ -164,10 +169,15 @@ def test_a_client_that_does_not_read_costs_no_memory(session: dict[str, str]) ->
             answer += connection.recv(65536)
         attached = re.search(rb'"result":\{"sessionId":"(\w+)"', answer)
         assert attached is not None
-        before = psutil.Process().memory_info().rss
         for number in (2, 3):
             text = f"'x'.repeat({80 * MEBIBYTE})"
             connection.sendall(command(number, "Runtime.evaluate", attached[1].decode(), expression=text))
+        yield connection
+
+
+def test_a_client_that_does_not_read_costs_no_memory(session: dict[str, str]) -> None:
+    before = psutil.Process().memory_info().rss
+    with unread(session) as connection:
         time.sleep(3)
         grown = psutil.Process().memory_info().rss - before
         received = 0
@@ -175,6 +185,22 @@ def test_a_client_that_does_not_read_costs_no_memory(session: dict[str, str]) ->
             received += len(connection.recv(1 << 20))
 
     assert grown < 40 * MEBIBYTE
+
+
+def test_a_client_that_does_not_read_is_let_go_with_its_session(
+    with_browser: Anchor, session: dict[str, str], wait_until: WaitUntil
+) -> None:
+    with unread(session) as connection:
+        client = connection.getsockname()[1]
+
+        def served() -> bool:
+            connections = psutil.Process().net_connections("tcp")
+            return any(each.raddr != () and each.raddr.port == client for each in connections)
+
+        time.sleep(1)
+        assert served()
+        assert with_browser.client.delete(f"/v1/sessions/{session['id']}").status_code == 200
+        wait_until(lambda: not served(), "the server has let go of it")
 
 
 def test_clients_come_and_go_while_the_browser_stays(with_browser: Anchor, session: dict[str, str]) -> None:

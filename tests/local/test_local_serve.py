@@ -91,12 +91,27 @@ def test_a_line_is_told_for_each_request(tmp_path: Path, wait_until: WaitUntil, 
         assert server.key not in "".join(told)
 
 
-def test_who_reads_no_lines_does_not_end_the_server(tmp_path: Path) -> None:
+def test_who_hears_nothing_does_not_end_the_server(tmp_path: Path) -> None:
     with serving(tmp_path, "--no-browser", before=("sh", "-c", 'exec "$@" 2>&-', "sh")) as server:
         for _ in range(3):
             use(server)
             time.sleep(0.2)
         assert server.process.poll() is None
+
+
+def test_who_does_not_read_does_not_keep_the_server_from_ending() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with httpx.Client(trust_env=False) as client:
+            # More lines than a pipe holds, each as long as a path may be.
+            for _ in range(40):
+                assert client.get(f"{url}/{'x' * 8000}").status_code == 404
+        time.sleep(0.5)
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 @pytest.mark.parametrize(("argument", "expected"), [((), KEY), (("--api-key", "another"), "another")])
@@ -135,6 +150,10 @@ def test_what_cannot_be_meant_is_one_line(argument: str, value: str, says: str) 
             "wss://a.example",
         ),
         (["--allow-remote"], {"x-forwarded-proto": "gopher"}, "http://{own}", "ws://{own}"),
+        (["--allow-remote"], {"x-forwarded-proto": "https, http"}, "https://{own}", "wss://{own}"),
+        (["--allow-remote"], {"x-forwarded-host": "a.example, b"}, "http://a.example", "ws://a.example"),
+        ([], {"x-forwarded-host": "a.example"}, "http://{own}", "ws://{own}"),
+        (["--public-url", "https://[fd00::1]"], {"host": "[fd00::1]"}, "https://[fd00::1]", "wss://[fd00::1]"),
         (["--public-url", "https://a.example/"], {}, "https://a.example", "wss://a.example"),
         (["--public-url", "https://a.example"], {"host": "a.example"}, "https://a.example", "wss://a.example"),
     ],

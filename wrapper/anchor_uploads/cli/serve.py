@@ -16,7 +16,7 @@ def add_to(commands: Commands) -> None:
         "serve",
         help="run a local Anchor",
         description="Run the Anchor API on this machine, with a real Chromium per session. The first line printed is "
-        "its URL. Ctrl-C ends it, its sessions and their files.",
+        "its URL; a line on stderr tells of each request. Ctrl-C ends it, its sessions and their files.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FrameType
+from typing import TextIO
 from urllib.parse import quote
 
 import psutil
@@ -23,6 +26,9 @@ __all__ = ["serve"]
 
 _LOOK_SECONDS = 0.1
 _ORPHANS_SECONDS = 1.0
+_LAST_LINES_SECONDS = 1.0
+_LINES = 10_000
+"""How many lines may wait for a reader."""
 
 
 def serve(what: LocalServer | Options, *, tell_requests: bool = False, tell_sessions: bool = False) -> int:
@@ -35,23 +41,24 @@ def serve(what: LocalServer | Options, *, tell_requests: bool = False, tell_sess
     entering a `LocalServer` raises. Must be called in the main thread, of a program that has no other children.
     """
     server = what if isinstance(what, LocalServer) else LocalServer(**asdict(what, recurse=False))
-    with _caught_signals() as caught, _told(tell_sessions), server:
+    teller = _Teller()
+    with _caught_signals() as caught, teller, _told(teller, tell_sessions), server:
+        outside = server.public_url or server.base_url
         lines = [
             server.base_url,
             f"API key: {server.api_key}",
-            f"Clients find it with: ANCHORBROWSER_BASE_URL={server.base_url} ANCHORBROWSER_API_KEY={server.api_key}",
-            f"Its sessions are shown at {server.base_url}/?apiKey={quote(server.api_key, safe='')}",
+            f"Clients find it with: ANCHORBROWSER_BASE_URL={outside} ANCHORBROWSER_API_KEY={server.api_key}",
+            f"Its sessions are shown at {outside}/?apiKey={quote(server.api_key, safe='')}",
             "Ctrl-C ends it, with all sessions and their files.",
         ]
         # At once, because who wants only the first line may close the pipe after it.
-        sys.stdout.write("\n".join([*lines, ""]))
-        sys.stdout.flush()
+        _write(sys.stdout, "\n".join([*lines, ""]))
         seen, orphans = 0, _Orphans()
         while not caught and server.alive:
             time.sleep(_LOOK_SECONDS)
             seen, requests = server.requests_after(seen)
             if tell_requests:
-                _say([_line(request) for request in requests])
+                teller.tell([_line(request) for request in requests])
             orphans.collect()
     if not caught:
         return 1
@@ -63,27 +70,57 @@ def _line(request: ReceivedRequest) -> str:
     return f"{request.method} {request.path} {answer} ({request.seconds * 1000:.0f} ms)"
 
 
-def _say(lines: list[str]) -> None:
+def _write(stream: TextIO | None, text: str) -> None:
     # Nobody may listen, and a server goes on without listeners.
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        for line in lines:
-            # A path is a stranger's text; a terminal would obey it.
-            sys.stderr.write(line.encode("unicode_escape").decode() + "\n")
-        sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError):
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
+
+
+class _Teller:
+    """Writes lines to stderr, in a thread of its own: who does not read a pipe must not keep the server from ending."""
+
+    def __init__(self) -> None:
+        self._lines: queue.Queue[str | None] = queue.Queue(_LINES)
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(None)
+        self._thread.join(_LAST_LINES_SECONDS)
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Write them, or leave them out where nobody reads."""
+        with contextlib.suppress(queue.Full):
+            for line in lines:
+                # A path is a stranger's text; a terminal would obey it.
+                self._lines.put_nowait(line.encode("unicode_escape").decode() + "\n")
+
+    def _write(self) -> None:
+        while (line := self._lines.get()) is not None:
+            _write(sys.stderr, line)
 
 
 class _Telling(logging.Handler):
+    def __init__(self, teller: _Teller) -> None:
+        super().__init__()
+        self._teller = teller
+
     def emit(self, record: logging.LogRecord) -> None:
-        _say([record.getMessage()])
+        self._teller.tell([record.getMessage()])
 
 
 @contextlib.contextmanager
-def _told(wanted: bool) -> Iterator[None]:
+def _told(teller: _Teller, wanted: bool) -> Iterator[None]:
     """Tell of the starts and ends of sessions."""
     if not wanted:
         yield
         return
-    logger, handler, level = logging.getLogger("anchor_uploads.local"), _Telling(), logging.NOTSET
+    logger, handler = logging.getLogger("anchor_uploads.local"), _Telling(teller)
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

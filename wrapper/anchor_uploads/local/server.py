@@ -105,6 +105,11 @@ class LocalServer:
         return self._options.api_key
 
     @property
+    def public_url(self) -> str | None:
+        """Where clients reach it through a proxy before it; None if there is none."""
+        return self._options.public_url
+
+    @property
     def base_url(self) -> str:
         """Where the API is, such as `http://127.0.0.1:49152`. `RuntimeError` if it does not run."""
         return self._running().base_url

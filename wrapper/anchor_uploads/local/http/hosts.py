@@ -27,16 +27,22 @@ class Hosts:
         self._public_url = public_url
         self._names = {"localhost", "127.0.0.1", "[::1]", f"[{bound}]" if ":" in bound else bound.lower()}
         if public_url is not None:
-            self._names.add(str(urlsplit(public_url).hostname))
+            name = str(urlsplit(public_url).hostname)
+            self._names.add(f"[{name}]" if ":" in name else name)
 
     def base_url(self, headers: Mapping[str, str]) -> str:
         """Return where a request reached this server, for the URLs of the answer."""
         if self._public_url is not None:
             return self._public_url
-        # Anybody can send these; so they count only where names are not what keeps strangers out.
-        forwarded = headers.get("x-forwarded-proto", "").lower() if self._any_name else ""
         # The name that the client uses is the one that works for it.
-        return f"{forwarded if forwarded in ('http', 'https') else 'http'}://{headers['host']}"
+        host, scheme = headers["host"], "http"
+        # Anybody can send these; so they count only where names are not what keeps strangers out. Each proxy on the way
+        # adds its own, and the first is the client's.
+        if self._any_name:
+            given, named = (headers.get(f"x-forwarded-{it}", "").partition(",")[0].strip() for it in ("proto", "host"))
+            scheme = given.lower() if given.lower() in ("http", "https") else scheme
+            host = named if _HOST.fullmatch(named) else host
+        return f"{scheme}://{host}"
 
     def problem(self, host: str) -> str | None:
         """Return what is wrong with the Host header of a request; None if nothing is."""
