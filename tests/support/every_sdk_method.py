@@ -20,9 +20,9 @@ def main() -> None:
     sdk: Any = importlib.import_module("anchorbrowser")
     client = sdk.Anchorbrowser(max_retries=0, timeout=60)
     session_id = client.sessions.create_session().data.id
-    for name, method in sorted(
-        methods_of(client), key=lambda each: (each[0] in LAST and LAST.index(each[0]) + 1, each)
-    ):
+    methods = dict(methods_of(client))
+    for name in (*sorted(methods.keys() - set(LAST)), *LAST):
+        method = methods[name]
         told: dict[str, object] = {"method": name}
         try:
             use(method(**arguments(method, session_id)))
@@ -45,9 +45,7 @@ def methods_of(client: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
 def arguments(method: Callable[..., Any], session_id: str) -> dict[str, object]:
     """Return something for each argument that has to be given; only the service looks at what it is."""
     return {
-        parameter.name: session_id
-        if parameter.name in ("session_id", "sessionId")
-        else value(str(parameter.annotation))
+        parameter.name: session_id if parameter.name == "session_id" else value(str(parameter.annotation))
         for parameter in inspect.signature(method).parameters.values()
         if parameter.default is inspect.Parameter.empty
     }
