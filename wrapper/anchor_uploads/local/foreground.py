@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import queue
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import FrameType
 from typing import TextIO
 from urllib.parse import quote
@@ -42,7 +41,16 @@ def serve(what: LocalServer | Options, *, tell_requests: bool = False, tell_sess
     """
     server = what if isinstance(what, LocalServer) else LocalServer(**asdict(what, recurse=False))
     teller = _Teller()
-    with _caught_signals() as caught, teller, _told(teller, tell_sessions), server:
+
+    def listen(what: ReceivedRequest | str) -> None:
+        if isinstance(what, str):
+            if tell_sessions:
+                teller.tell(what)
+        elif tell_requests:
+            teller.tell(_line(what))
+
+    server.tell_to(listen)
+    with _caught_signals() as caught, teller, server:
         outside = server.public_url or server.base_url
         lines = [
             server.base_url,
@@ -53,12 +61,9 @@ def serve(what: LocalServer | Options, *, tell_requests: bool = False, tell_sess
         ]
         # At once, because who wants only the first line may close the pipe after it.
         _write(sys.stdout, "\n".join([*lines, ""]))
-        seen, orphans = 0, _Orphans()
+        orphans = _Orphans()
         while not caught and server.alive:
             time.sleep(_LOOK_SECONDS)
-            seen, requests = server.requests_after(seen)
-            if tell_requests:
-                teller.tell([_line(request) for request in requests])
             orphans.collect()
     if not caught:
         return 1
@@ -93,42 +98,15 @@ class _Teller:
             self._lines.put_nowait(None)
         self._thread.join(_LAST_LINES_SECONDS)
 
-    def tell(self, lines: Iterable[str]) -> None:
-        """Write them, or leave them out where nobody reads."""
+    def tell(self, line: str) -> None:
+        """Write a line, or leave it out where nobody reads."""
         with contextlib.suppress(queue.Full):
-            for line in lines:
-                # A path is a stranger's text; a terminal would obey it.
-                self._lines.put_nowait(line.encode("unicode_escape").decode() + "\n")
+            # A path is a stranger's text; a terminal would obey it.
+            self._lines.put_nowait(line.encode("unicode_escape").decode() + "\n")
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
             _write(sys.stderr, line)
-
-
-class _Telling(logging.Handler):
-    def __init__(self, teller: _Teller) -> None:
-        super().__init__()
-        self._teller = teller
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._teller.tell([record.getMessage()])
-
-
-@contextlib.contextmanager
-def _told(teller: _Teller, wanted: bool) -> Iterator[None]:
-    """Tell of the starts and ends of sessions."""
-    if not wanted:
-        yield
-        return
-    logger, handler = logging.getLogger("anchor_uploads.local"), _Telling(teller)
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
 
 
 class _Orphans:

@@ -56,15 +56,22 @@ class ReceivedRequest:
     seconds: float
 
 
-class Records:
-    """The uploads of the sessions that run, and the newest 10,000 requests. Any thread may use it."""
+Listener = Callable[["ReceivedRequest | str"], None]
 
-    def __init__(self) -> None:
+
+class Records:
+    """The uploads of the sessions that run, and the newest 10,000 requests. Any thread may use it.
+
+    listener: called with each request, and with a line for each start and end of a session, in the server's thread; so
+    it must not wait for anything.
+    """
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._listener = listener
         self._changed = threading.Condition()
         self._uploads: dict[str, dict[str, tuple[int, ReceivedUpload]]] = {}
         self._arrivals = itertools.count()
         self._requests: deque[ReceivedRequest] = deque(maxlen=_REQUESTS)
-        self._ended = 0
         self._closed = False
 
     @property
@@ -72,12 +79,6 @@ class Records:
         """The requests, in the order in which they ended."""
         with self._changed:
             return tuple(self._requests)
-
-    def requests_after(self, seen: int) -> tuple[int, tuple[ReceivedRequest, ...]]:
-        """Return how many requests have ended, and those of them that came after the first `seen`."""
-        with self._changed:
-            new = min(self._ended - seen, len(self._requests))
-            return self._ended, tuple(itertools.islice(self._requests, len(self._requests) - new, None))
 
     def uploads(self, session_id: str | None = None) -> tuple[ReceivedUpload, ...]:
         """Return the uploads of one session, or of all (None), in the order in which they arrived."""
@@ -97,7 +98,13 @@ class Records:
         """Note a request that has ended."""
         with self._changed:
             self._requests.append(request)
-            self._ended += 1
+        if self._listener is not None:
+            self._listener(request)
+
+    def tell(self, what: str) -> None:
+        """Tell of a session, for people."""
+        if self._listener is not None:
+            self._listener(what)
 
     def forget(self, session_id: str) -> None:
         """Forget the uploads of a session that has ended."""

@@ -34,7 +34,7 @@ from anchor_uploads.local.http.cdp_proxy import CdpProxy
 from anchor_uploads.local.http.hosts import Hosts
 from anchor_uploads.local.leftovers import ROOT_PREFIX, sweep
 from anchor_uploads.local.options import Options, is_loopback
-from anchor_uploads.local.records import ReceivedRequest, ReceivedUpload, Records
+from anchor_uploads.local.records import Listener, ReceivedRequest, ReceivedUpload, Records
 from anchor_uploads.local.sessions import Sessions
 
 __all__ = ["LocalServer"]
@@ -94,6 +94,7 @@ class LocalServer:
         )
         self._faults = Faults()
         self._records = Records()
+        self._listener: Listener | None = None
         self._run: _Run | None = None
 
     def __repr__(self) -> str:
@@ -129,9 +130,12 @@ class LocalServer:
         """
         return self._records.requests
 
-    def requests_after(self, seen: int) -> tuple[int, tuple[ReceivedRequest, ...]]:
-        """Return how many requests have ended, and those of them that came after the first `seen`."""
-        return self._records.requests_after(seen)
+    def tell_to(self, listener: Listener) -> None:
+        """Call `listener` with each request, and with a line for each start and end of a session, once it is entered.
+
+        In the server's thread: it must not wait for anything.
+        """
+        self._listener = listener
 
     def uploads(self, session_id: str | UUID) -> tuple[ReceivedUpload, ...]:
         """Return the files that were uploaded into a session that runs, in the order in which they arrived.
@@ -174,7 +178,7 @@ class LocalServer:
         executable = find_browser() if self._options.browser else None
         if self._options.browser and executable is None:
             raise BrowserNotFound
-        records = Records()
+        records = Records(self._listener)
         run = _Run(self._options, executable, self._faults, records)
         run.start()
         if not is_loopback(self._options.host):

@@ -193,7 +193,7 @@ class Sessions:
             raise
         watch = self._watch(session, max_duration * _MINUTE, idle_timeout * _MINUTE)
         self._watchers[session.id] = asyncio.ensure_future(watch)
-        _logger.info("session %s was started", session.id)
+        self._records.tell(f"session {session.id} was started")
         return session
 
     def get(self, session_id: str) -> Session | None:
@@ -260,7 +260,7 @@ class Sessions:
                 self._records.forget(session.id)
 
     def _remember(self, session: Session) -> None:
-        _logger.info("session %s %s", session.id, session.why_ended)
+        self._records.tell(f"session {session.id} {session.why_ended}")
         self._ended[session.id] = session.why_ended
         while len(self._ended) > _REMEMBERED:
             forgotten, _ = self._ended.popitem(last=False)
