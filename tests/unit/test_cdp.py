@@ -16,6 +16,7 @@ import pytest
 
 import anchor_uploads
 from anchor_uploads import AttachError, UploadedFile
+from anchor_uploads._attach import expected
 from anchor_uploads.cdp import (
     DIGEST_LIMIT,
     AttachedFileReplaced,
@@ -161,6 +162,13 @@ def test_a_hash_is_asked_for_only_where_there_is_one_to_compare(browser: Browser
 def test_a_name_may_be_spelled_in_another_normal_form(browser: Browser) -> None:
     browser.seen[0]["name"] = "u\u0308.txt"
     call_sync(browser, NODE, attrs.evolve(FILE, name="\u00fc.txt"))
+
+
+@both
+def test_files_may_come_in_lists(browser: Browser, put: Put) -> None:
+    browser.facts["multiple"] = True
+    browser.seen *= 3
+    assert len(put(browser, NODE, [FILE, FILE], FILE)) == 3
 
 
 @both
@@ -330,6 +338,9 @@ def test_what_can_be_allowed(browser: Browser) -> None:
         ("application/x-zip-compressed", "application/zip", None, True),
         ("text/xml", "application/xml", None, True),
         ("image/jpg", "image/png", None, False),
+        ("text/plain", "", "TEXT/Plain", True),
+        ("image/svg", "image/svg+xml", None, True),
+        ("application/csv", "text/csv", None, True),
     ],
 )
 def test_accept(browser: Browser, accept: str, seen: str, declared: str | None, allowed: bool) -> None:
@@ -341,6 +352,12 @@ def test_accept(browser: Browser, accept: str, seen: str, declared: str | None, 
     else:
         with pytest.raises(AttachError, match="ignore_accept=True"):
             call_sync(browser, NODE, file)
+
+
+def test_accept_takes_a_name_in_any_case(browser: Browser) -> None:
+    browser.facts["accept"] = ".txt"
+    browser.seen[0]["name"] = "A.TXT"
+    call_sync(browser, NODE, RemoteFile("/uploads/A.TXT", 5))
 
 
 @pytest.mark.parametrize(
@@ -401,6 +418,19 @@ def test_a_path_whose_file_was_written_anew_is_a_warning(browser: Browser, put: 
         put(browser, NODE, uploaded(session))
     if put is call_sync:
         assert seen[0].filename == __file__
+
+
+def test_of_what_was_attached_the_oldest_is_forgotten(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expected, "_REMEMBERED", 2)
+    monkeypatch.setattr(expected, "_attached", type(expected._attached)())
+    for session in ("oldest", "middle", "newest"):
+        call_sync(browser, NODE, uploaded(session))
+    browser.seen[0]["modified"] = 2
+    with pytest.warns(AttachedFileReplaced):
+        call_sync(browser, NODE, uploaded("newest"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call_sync(browser, NODE, uploaded("oldest"))
 
 
 def test_neither_module_needs_playwright() -> None:
