@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from anyio.from_thread import start_blocking_portal
 from anchor_uploads import AsyncUploadClient, Session, UploadClient, UploadedFile
 from anchor_uploads.local import LocalServer, find_browser
 from support.blocking import Blocking
-from support.form_site import FormSite
+from support.form_site import FormSite, Received
+
+CONTENTS = {"report.pdf": b"%PDF-1.7 " + bytes(range(256)) * 40, "Übersicht 2.txt": b"plain text\n" * 7}
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,17 @@ def session(client: UploadClient) -> Iterator[Session]:
 def site() -> Iterator[FormSite]:
     with FormSite() as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def files(client: UploadClient, session: Session) -> list[UploadedFile]:
+    """Two files that are in the session, as `CONTENTS` has them."""
+    return [client.upload_file(session.id, content, filename=name, checksum=True) for name, content in CONTENTS.items()]
+
+
+def arrived(files: Sequence[UploadedFile]) -> list[Received]:
+    """What the server behind a form has to receive."""
+    return [Received(file.name, file.size, hashlib.sha256(CONTENTS[file.name]).hexdigest()) for file in files]
 
 
 class Twin:

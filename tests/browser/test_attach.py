@@ -8,7 +8,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,15 @@ from anchor_uploads.cdp import AttachedFileReplaced, RemoteFile, set_input_files
 from support.blocking import Blocking
 from support.form_site import FormSite, Received
 
-from .conftest import Twin
+from .conftest import CONTENTS, Twin, arrived
 
-CONTENTS = {"report.pdf": b"%PDF-1.7 " + bytes(range(256)) * 40, "Übersicht 2.txt": b"plain text\n" * 7}
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def files(client: UploadClient, session: Session) -> list[UploadedFile]:
-    return [client.upload_file(session.id, content, filename=name, checksum=True) for name, content in CONTENTS.items()]
 
 
 @pytest.fixture(scope="module")
 def directory(files: list[UploadedFile]) -> Path:
     """The session's uploads directory."""
     return Path(str(files[0].path)).parent
-
-
-def arrived(files: Sequence[UploadedFile]) -> list[Received]:
-    return [Received(file.name, file.size, hashlib.sha256(CONTENTS[file.name]).hexdigest()) for file in files]
 
 
 def field(page: Any, place: str = "main") -> Any:

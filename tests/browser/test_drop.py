@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from anchor_uploads import AttachError, Session, UploadClient, UploadedFile
+from anchor_uploads import AttachError, Session, UploadedFile
 from anchor_uploads.cdp import RemoteFile, drop_files
 from support.form_site import FormSite, Received
 from support.plain_cdp import cdp
 
-from .conftest import Twin
+from .conftest import Twin, arrived
 
-CONTENTS = {"report.pdf": b"%PDF-1.7 " + bytes(range(256)) * 40, "Übersicht 2.txt": b"plain text\n" * 7}
 TAKEN = [["zone", "dragenter", True], ["zone", "dragover", True], ["zone", "dragover", True], ["zone", "drop", True]]
-
-
-@pytest.fixture(scope="module")
-def files(client: UploadClient, session: Session) -> list[UploadedFile]:
-    return [client.upload_file(session.id, content, filename=name, checksum=True) for name, content in CONTENTS.items()]
-
-
-def arrived(files: Sequence[UploadedFile]) -> list[Received]:
-    return [Received(file.name, file.size, hashlib.sha256(CONTENTS[file.name]).hexdigest()) for file in files]
 
 
 def zone(page: Any, place: str = "main", selector: str = "#zone") -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,10 @@ from support.drop_zones import LIBRARIES, drop_zone_pages
 from support.form_site import FormSite, Received
 from support.node import NodeMissing
 
+from .conftest import arrived
+
 MIB = 1024 * 1024
-CONTENTS = {"report.pdf": b"%PDF-1.7 " + bytes(range(256)) * 40, "Übersicht 2.txt": b"plain text\n" * 7}
 KINDS = ["dragenter", "dragover", "drop"]
-
-
-@pytest.fixture(scope="module")
-def files(client: UploadClient, session: Session) -> list[UploadedFile]:
-    return [client.upload_file(session.id, content, filename=name) for name, content in CONTENTS.items()]
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +91,7 @@ def test_the_library_hands_over_the_files(
 
     drop(opened(page, zones[library]), *files[:count])
 
-    assert received(page, count) == [
-        Received(file.name, file.size, hashlib.sha256(CONTENTS[file.name]).hexdigest()) for file in files[:count]
-    ]
+    assert received(page, count) == arrived(files[:count])
 
 
 def test_the_events_are_trusted_where_playwrights_are_not(

@@ -79,11 +79,11 @@ class FormSite(FormServer):
     def put(self, place: str, html: str) -> str:
         """Serve a page of the caller's own there, and return its address."""
         self._own[f"/{place}"] = html
-        return f"http://127.0.0.1:{self.port}/{place}"
+        return f"{self.origin}/{place}"
 
     def zone(self, place: str = "main", attributes: str = "") -> str:
         """The address of a page with two drop zones in `place`, with these attributes of the first one."""
-        return f"http://127.0.0.1:{self.port}/{place}?of=zone&attributes={quote(attributes)}"
+        return f"{self.origin}/{place}?of=zone&attributes={quote(attributes)}"
 
     def submitted(self) -> list[Received]:
         """The files of the next form that arrives."""

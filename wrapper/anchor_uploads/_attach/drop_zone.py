@@ -80,7 +80,7 @@ class DropZone:
                 where = yield from call("where", guard, by_value=True)
                 if where["there"] and where["accepted"]:
                     verdict = yield from settled(_drag("drop", point, wanted), guard)
-                    if verdict.get("came", True):
+                    if verdict["came"]:
                         return verdict
                     guard = {"objectId": (yield from call("watch", element, probed))}
                 yield from call("wait", element, _BETWEEN, by_value=True)

@@ -10,9 +10,12 @@ from anchor_uploads import AttachError
 from anchor_uploads._attach.page import OUTLIVED, Command, Steps, call
 
 Verdict = Mapping[str, Any]
-"""What `guard` or `watch` of page.js judges: whether the files are `right`, and those that it `found`."""
+"""What `guard` or `watch` of page.js judges: whether the files are `right`, and those that it `found`.
 
-RIGHT: Verdict = {"right": True}
+`watch` also tells whether they `came`, and whether the page `refused` them.
+"""
+
+RIGHT: Verdict = {"came": True, "right": True}
 
 _OPEN = (
     "the browser did not answer when the page was given the files: the page may have them; look before you attach again"

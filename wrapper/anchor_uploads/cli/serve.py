@@ -53,13 +53,13 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     try:
         from anchor_uploads.local.foreground import serve
-        from anchor_uploads.local.options import Options
+        from anchor_uploads.local.server import LocalServer
     except ModuleNotFoundError as missing:
         raise RuntimeError(
             f'the local Anchor needs the package {missing.name!r}; run: pip install "anchor-uploads[local]"'
         ) from None
     try:
-        wanted = Options(
+        server = LocalServer(
             options.host,
             options.port,
             browser=not options.no_browser,
@@ -72,4 +72,4 @@ def run(options: argparse.Namespace) -> int:
         )
     except ValueError as wrong:
         raise InvalidArgument(str(wrong)) from None
-    return serve(wanted, tell_requests=not options.quiet, tell_sessions=options.verbose)
+    return serve(server, tell_requests=not options.quiet, tell_sessions=options.verbose)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 
-import attrs
-
 from anchor_uploads.cli._shared import Commands, add_base_url
 
 
@@ -58,6 +56,8 @@ def _start(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    import attrs
+
     from anchor_uploads import UploadClient
 
     with UploadClient(base_url=options.base_url) as client:

@@ -15,9 +15,7 @@ from typing import TextIO
 from urllib.parse import quote
 
 import psutil
-from attrs import asdict
 
-from anchor_uploads.local.options import Options
 from anchor_uploads.local.records import ReceivedRequest
 from anchor_uploads.local.server import LocalServer
 
@@ -30,7 +28,7 @@ _LINES = 10_000
 """How many lines may wait for a reader."""
 
 
-def serve(what: LocalServer | Options, *, tell_requests: bool = False, tell_sessions: bool = False) -> int:
+def serve(server: LocalServer, *, tell_requests: bool = False, tell_sessions: bool = False) -> int:
     """Run a server until Ctrl-C or SIGTERM, and return the exit code: 130 or 0.
 
     The first line on stdout is the URL, alone; the key and hints follow. On stderr there can be a line for each request
@@ -39,7 +37,6 @@ def serve(what: LocalServer | Options, *, tell_requests: bool = False, tell_sess
     file is left, normally within a second. Returns 1 if the server ended by itself. Raises what
     entering a `LocalServer` raises. Must be called in the main thread, of a program that has no other children.
     """
-    server = what if isinstance(what, LocalServer) else LocalServer(**asdict(what, recurse=False))
     teller = _Teller()
 
     def listen(what: ReceivedRequest | str) -> None:

@@ -100,14 +100,14 @@ def _through_the_form(
         raise RuntimeError("the service did not say where to connect to the session's browser (cdp_url)")
     forms = None if live else stack.enter_context(FormServer())
     if forms is not None:
-        _tell(f"a web server with a form listens at http://127.0.0.1:{forms.port}/")
+        _tell(f"a web server with a form listens at {forms.origin}/")
     with _step("connected to the session's browser"):
         page = stack.enter_context(pages.connected_page(session.cdp_url, patience=60 + uploaded.size / MIB))
     with _step("opened the form"):
         if forms is None:
             pages.open_without_server(page, form_page())
         else:
-            page.goto(f"http://127.0.0.1:{forms.port}/")
+            page.goto(f"{forms.origin}/")
     field = page.locator("input[type=file]")
     if path.stat().st_size >= PLAYWRIGHT_LIMIT:
         refusal = pages.refusal(field, path)
