@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ import pytest
 
 from anchor_uploads import (
     AsyncUploadClient,
+    FailedUpload,
     InvalidArgument,
     SourceError,
     UploadClient,
+    UploadedFile,
     UploadProgress,
     UploadReport,
     UploadsFailed,
@@ -76,7 +79,7 @@ def test_names_that_collide_are_refused_before_anything_is_sent(
     call: Call, kind: type, raw_server: RawServer, tmp_path: Path
 ) -> None:
     files = kind([tmp_path / "x" / "a.txt", ("b.txt", b""), tmp_path / "y" / "a.txt"])
-    with pytest.raises(SourceError, match=r"files 1 and 3 are both called 'a.txt'"):
+    with pytest.raises(SourceError, match=r"files 1 and 3 \('.*x.a.txt' and '.*y.a.txt'\) are both called 'a.txt'"):
         call(raw_server.base_url, "upload_files", SESSION, files)
     assert raw_server.connections == 0
 
@@ -171,6 +174,78 @@ def test_what_on_progress_raises_ends_the_batch(call: Call, raw_server: RawServe
 
 
 @both
+def test_each_result_is_told_as_it_ends_one_call_at_a_time_also_of_what_is_never_sent(
+    call: Call, raw_server: RawServer
+) -> None:
+    told: list[UploadedFile | FailedUpload] = []
+    inside = threading.Semaphore(1)
+
+    def on_result(result: UploadedFile | FailedUpload) -> None:
+        assert inside.acquire(blocking=False)
+        time.sleep(0.002)
+        told.append(result)
+        inside.release()
+
+    files = [("a.txt", b"a"), ("bad/name", b"b"), "missing.txt", ("d.txt", b"d")]
+    report: UploadReport = call(
+        raw_server.base_url, "upload_files", SESSION, iter(files), on_result=on_result, checksum=True
+    )
+    assert {*report.uploaded, *report.failed} == {*told}
+    assert len(told) == 4
+    assert [uploaded.sha256 for uploaded in report.uploaded] == [sha256(b"a").hexdigest(), sha256(b"d").hexdigest()]
+
+
+@both
+def test_a_result_is_told_before_the_files_after_it_are_drawn(call: Call, raw_server: RawServer) -> None:
+    told: list[str] = []
+    known: list[list[str]] = []
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        for index in range(3):
+            known.append([*told])
+            yield str(index), b"x"
+
+    call(
+        raw_server.base_url,
+        "upload_files",
+        SESSION,
+        files(),
+        on_result=lambda result: told.append(result.name),
+        concurrency=1,
+    )
+    assert known == [[], ["0"], ["0", "1"]]
+
+
+@both
+def test_what_on_result_raises_ends_the_batch(call: Call, raw_server: RawServer) -> None:
+    def on_result(_result: object) -> None:
+        raise ZeroDivisionError
+
+    files = ((f"{index}.bin", bytes(10)) for index in range(1000))
+    with pytest.raises(ZeroDivisionError):
+        call(raw_server.base_url, "upload_files", SESSION, files, on_result=on_result, concurrency=2)
+    assert len(raw_server.requests) < 10
+
+
+@pytest.mark.anyio
+async def test_an_on_result_that_has_to_be_awaited_is_awaited(raw_server: RawServer) -> None:
+    told = []
+
+    async def on_result(result: UploadedFile | FailedUpload) -> None:
+        await asyncio.sleep(0)
+        told.append(result.name)
+
+    async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+        await client.upload_files(SESSION, {"a": b"a", "b": b"b"}, on_result=on_result)
+    assert sorted(told) == ["a", "b"]
+    with (
+        UploadClient(api_key=KEY, base_url=raw_server.base_url) as blocking,
+        pytest.raises(InvalidArgument, match="on_result has to be awaited"),
+    ):
+        blocking.upload_files(SESSION, {"a": b"a"}, on_result=on_result)
+
+
+@both
 def test_what_a_file_itself_raises_is_the_failure_of_that_file(call: Call, raw_server: RawServer) -> None:
     def broken() -> Iterator[bytes]:
         yield b"x"
@@ -198,8 +273,10 @@ def test_another_process_uploads_paths_and_bytes_and_refuses_what_cannot_go_ther
             [tmp_path / "a.txt", ("b.txt", b"bb"), ("c.txt", io.BytesIO(b"c")), tmp_path / "missing.txt"],
             executor=executor,
             on_progress=done.append,
+            checksum=True,
         )
     assert [uploaded.name for uploaded in report.uploaded] == ["a.txt", "b.txt"]
+    assert [uploaded.sha256 for uploaded in report.uploaded] == [sha256(b"a").hexdigest(), sha256(b"bb").hexdigest()]
     assert [failed.index for failed in report.failed] == [2, 3]
     assert "pass paths, URLs or bytes" in str(report.failed[0].error)
     assert "does not exist" in str(report.failed[1].error)

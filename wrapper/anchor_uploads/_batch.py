@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 import threading
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -24,7 +25,7 @@ from anchor_uploads._call.body import ProgressCallback, UploadProgress, check_ca
 from anchor_uploads._call.reply import UploadedFile
 from anchor_uploads._call.settings import Settings
 from anchor_uploads._sources.names import alike
-from anchor_uploads._sources.part import Part
+from anchor_uploads._sources.part import Part, one_name, refuse_one_name
 from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, SourceError, UploadsFailed, UploadsInterrupted
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class BatchOptions(TypedDict, total=False):
 
     concurrency: int
     on_progress: ProgressCallback | None
+    on_result: ResultCallback | None
+    checksum: bool
     executor: Executor | None
 
 
@@ -52,6 +55,9 @@ class FailedUpload:
     index: int
     name: str | None
     error: AnchorUploadsError
+
+
+ResultCallback = Callable[[UploadedFile | FailedUpload], object]
 
 
 @frozen
@@ -97,6 +103,8 @@ class Batch:
         *,
         concurrency: int = 4,
         on_progress: ProgressCallback | None = None,
+        on_result: ResultCallback | None = None,
+        checksum: bool = False,
         executor: Executor | None = None,
     ) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or not 1 <= concurrency <= _MOST:
@@ -106,10 +114,13 @@ class Batch:
             raise InvalidArgument(f"files must be an iterable of files, not {files!r:.100}; one goes to upload_file")
         if executor is not None and not callable(getattr(executor, "submit", None)):
             raise InvalidArgument(f"executor must have submit(), as those of concurrent.futures, not {executor!r}")
-        check_callback(on_progress)
+        check_callback(on_progress, "on_progress", "UploadProgress")
+        check_callback(on_result, "on_result", "UploadedFile or FailedUpload")
         self.concurrency = concurrency
         self.executor = executor
         self.watch = Watch(on_progress)
+        self._on_result = on_result
+        self.checksum = checksum
         self._settings = settings
         self._session_id = session_id
         self.files: Any = list(files.items()) if isinstance(files, Mapping) else files
@@ -117,8 +128,9 @@ class Batch:
         self._alike: dict[str, str] = {}
         self._warnings: list[str] = []
         self._results: dict[int, UploadedFile | FailedUpload] = {}
+        self._untold: deque[UploadedFile | FailedUpload] = deque()
         if isinstance(self.files, Collection):
-            self._refuse_collisions(self.files)
+            refuse_one_name(map(Part.of, self.files))
 
     @property
     def elsewhere(self) -> bool:
@@ -126,7 +138,7 @@ class Batch:
         return self.executor is not None and not isinstance(self.executor, ThreadPoolExecutor)
 
     def submit_elsewhere(self, executor: Executor, task: Task) -> Future[UploadedFile]:
-        return executor.submit(upload_in_worker, self._settings, self._session_id, task.file)
+        return executor.submit(upload_in_worker, self._settings, self._session_id, task.file, self.checksum)
 
     @contextmanager
     def submitting(self, executor: Executor) -> Iterator[Callable[[Task], Future[UploadedFile]]]:
@@ -139,7 +151,9 @@ class Batch:
         stop = Watch(None)
         with UploadClient.from_settings(self._settings) as client:
             try:
-                yield lambda task: executor.submit(client.upload_file, self._session_id, task.file, on_progress=stop)
+                yield lambda task: executor.submit(
+                    client.upload_file, self._session_id, task.file, on_progress=stop, checksum=self.checksum
+                )
             finally:
                 stop.stop()
 
@@ -158,18 +172,18 @@ class Batch:
         return None
 
     def _accept(self, index: int, item: object) -> Task | None:
-        task = self._task(index, item)
+        task = Task(index, item, Part.of(item))
         try:
             name, _content_type = task.part.checked(remedy="pass it as (filename, file)")
             if self._names.setdefault(name, index) != index:
-                raise _collision(name, self._names[name], index)
+                raise one_name(name, self._names[name], index)
             if self.elsewhere and not isinstance(task.part.content, (str, os.PathLike, bytes, bytearray)):
                 raise SourceError(
                     f"{name!r} cannot go to another process: with executor= pass paths, URLs or bytes, or use a "
                     "ThreadPoolExecutor"
                 )
         except SourceError as error:
-            self._results[index] = FailedUpload(index, task.part.name, error)
+            self._note(index, FailedUpload(index, task.part.name, error))
             return None
         if (other := self._alike.setdefault(alike(name), name)) != name:
             self._warnings.append(
@@ -180,7 +194,7 @@ class Batch:
 
     def uploaded(self, task: Task, uploaded: UploadedFile) -> None:
         """Note that a file was uploaded."""
-        self._results[task.index] = uploaded
+        self._note(task.index, uploaded)
 
     def failed(self, task: Task, error: Exception) -> None:
         """Note that a file was not uploaded. Raises what is no failed upload, such as what `on_progress` raised."""
@@ -191,7 +205,22 @@ class Batch:
             failure = AnchorUploadsError(f"{task.part.name!r} was not uploaded: {type(error).__name__}: {error}")
             failure.__cause__ = error
             error = failure
-        self._results[task.index] = FailedUpload(task.index, task.part.name, error)
+        self._note(task.index, FailedUpload(task.index, task.part.name, error))
+
+    def _note(self, index: int, result: UploadedFile | FailedUpload) -> None:
+        self._results[index] = result
+        if self._on_result is not None:
+            self._untold.append(result)
+
+    def tell_results(self) -> None:
+        """Tell `on_result` what has become of files since it was told last."""
+        while self._untold:
+            self.watch.pass_on(self._on_result, self._untold.popleft())
+
+    async def tell_results_async(self) -> None:
+        """`tell_results` for an `on_result` that may have to be awaited."""
+        while self._untold:
+            await self.watch.pass_on_async(self._on_result, self._untold.popleft())
 
     def report(self) -> UploadReport:
         results = [self._results[index] for index in sorted(self._results)]
@@ -200,24 +229,6 @@ class Batch:
             tuple(result for result in results if isinstance(result, FailedUpload)),
             tuple(self._warnings),
         )
-
-    def _refuse_collisions(self, files: Collection[object]) -> None:
-        seen: dict[str, int] = {}
-        for index, item in enumerate(files):
-            name = self._task(index, item).part.name
-            if name is not None and seen.setdefault(name, index) != index:
-                raise _collision(name, seen[name], index)
-
-    @staticmethod
-    def _task(index: int, item: object) -> Task:
-        return Task(index, item, Part.of(item))
-
-
-def _collision(name: str, first: int, second: int) -> SourceError:
-    return SourceError(
-        f"files {first + 1} and {second + 1} are both called {name!r}, and the session would keep only one of them; "
-        "pass one as (filename, file)"
-    )
 
 
 class Watch:
@@ -243,16 +254,24 @@ class Watch:
         # What has left whole may have been saved, so its answer is waited for.
         if self._stop.is_set() and progress.sent < progress.total:
             raise _Stopped
-        if self._on_progress is not None:
-            with self._one_at_a_time, self._noting_what_is_raised():
-                tell(self._on_progress, progress)
+        self.pass_on(self._on_progress, progress)
 
     async def awaited(self, progress: UploadProgress) -> None:
         """Pass on what a task tells, to what may have to be awaited. Tasks are stopped by cancelling them."""
-        if self._on_progress is not None:
+        await self.pass_on_async(self._on_progress, progress)
+
+    def pass_on(self, callback: Callable[[Any], object] | None, what: object) -> None:
+        """Call the caller's function, in one thread at a time, and note what it raises."""
+        if callback is not None:
+            with self._one_at_a_time, self._noting_what_is_raised():
+                tell(callback, what)
+
+    async def pass_on_async(self, callback: Callable[[Any], object] | None, what: object) -> None:
+        """`pass_on`, in one task at a time, for a function that may have to be awaited."""
+        if callback is not None:
             async with self._one_task_at_a_time:
                 with self._noting_what_is_raised():
-                    awaitable = self._on_progress(progress)
+                    awaitable = callback(what)
                     if inspect.isawaitable(awaitable):
                         await awaitable
 
@@ -277,7 +296,7 @@ class _Stopped(Exception):
 def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) -> UploadReport:
     """Upload the files by `upload` in threads, or by the batch's executor.
 
-    Raises `UploadsInterrupted` on Ctrl-C, and at once what `on_progress` raises.
+    Raises `UploadsInterrupted` on Ctrl-C, and at once what the caller's functions raise.
     """
     with ExitStack() as stack:
         workers = batch.executor or stack.enter_context(
@@ -305,10 +324,12 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
             while True:
                 while len(waiting) < batch.concurrency and (task := batch.next_task(numbered)):
                     waiting[submit(task)] = task
+                batch.tell_results()
                 if not waiting:
                     return batch.report()
                 for finished in wait(waiting, return_when=FIRST_COMPLETED).done:
                     settle(waiting.pop(finished), finished)
+                batch.tell_results()
         except BaseException as error:
             batch.watch.stop()
             for future in waiting:
@@ -317,6 +338,8 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
             for future, task in waiting.items():
                 with suppress(Exception):
                     settle(task, future)
+            if batch.watch.raised is None:
+                batch.tell_results()
             if isinstance(error, KeyboardInterrupt):
                 raise UploadsInterrupted(batch.report()) from error
             raise
@@ -327,7 +350,7 @@ async def run_async(
 ) -> UploadReport:
     """Upload the files by `upload` in tasks, or by the batch's executor.
 
-    Cancelling it cancels what runs. Raises at once what `on_progress` raises.
+    Cancelling it cancels what runs. Raises at once what the caller's functions raise.
     """
     numbered = _numbered(batch.files)
     drawing = anyio.Lock()
@@ -338,6 +361,7 @@ async def run_async(
             while True:
                 async with drawing:
                     task = await batch.next_task_async(numbered)
+                await batch.tell_results_async()
                 if task is None:
                     return
                 try:
@@ -354,6 +378,7 @@ async def run_async(
                     batch.failed(task, error)
                 else:
                     batch.uploaded(task, uploaded)
+                await batch.tell_results_async()
         except Exception as error:
             # Raised by one worker for all, without the group that a task group would make of it.
             raised.append(error)
@@ -379,9 +404,9 @@ async def _numbered(files: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[
             yield numbered
 
 
-def upload_in_worker(settings: Settings, session_id: UUID, file: Any) -> UploadedFile:
+def upload_in_worker(settings: Settings, session_id: UUID, file: Any, checksum: bool) -> UploadedFile:
     """Upload one file from another process: what an executor runs. The client is kept for the next file."""
-    return _worker_client(settings).upload_file(session_id, file)
+    return _worker_client(settings).upload_file(session_id, file, checksum=checksum)
 
 
 @lru_cache(maxsize=1)

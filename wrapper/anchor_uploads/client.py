@@ -171,17 +171,24 @@ class UploadClient(_Client[httpx.Client]):
 
         files: any number of what `upload_file` takes, drawn as they are needed, or a mapping of names to files. One
         that fails does not stop the others. concurrency: how many at a time (4; 10,000 at most). on_progress: called
-        with `UploadProgress`, one call at a time. executor: what runs the uploads, for example a `ProcessPoolExecutor`
-        or Dask's; the files must then be paths, URLs or bytes, and `on_progress` is called once for each file.
+        with `UploadProgress`, one call at a time. on_result: called with the `UploadedFile` or `FailedUpload` of each
+        file as it ends, one call at a time. checksum: compute the SHA-256 of each. executor: what runs the uploads, for
+        example a `ProcessPoolExecutor` or Dask's; the files must then be paths, URLs or bytes, and `on_progress` is
+        called once for each file.
 
         Raises `SourceError` before anything is sent if two files of a collection have the same name,
-        `UploadsInterrupted` on Ctrl-C, and what `on_progress` raises.
+        `UploadsInterrupted` on Ctrl-C, and what `on_progress` and `on_result` raise.
         """
         session = SessionId(session_id)
         del session_id
         with self._call():
             batch = Batch(files, self.settings, session.uuid(), **options)
-            return _batch.run(batch, lambda task, told: self.upload_file(session.uuid(), task.file, on_progress=told))
+            return _batch.run(
+                batch,
+                lambda task, told: self.upload_file(
+                    session.uuid(), task.file, on_progress=told, checksum=batch.checksum
+                ),
+            )
 
     def create_session(self, **body: Any) -> Session:
         """Start a browser session; `body` is sent as it is, for example `session={"initial_url": "https://…"}`.
@@ -284,7 +291,10 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
         with self._call():
             batch = Batch(files, self.settings, session.uuid(), **options)
             return await _batch.run_async(
-                batch, lambda task, told: self.upload_file(session.uuid(), task.file, on_progress=told)
+                batch,
+                lambda task, told: self.upload_file(
+                    session.uuid(), task.file, on_progress=told, checksum=batch.checksum
+                ),
             )
 
     async def create_session(self, **body: Any) -> Session:

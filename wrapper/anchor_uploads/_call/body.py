@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
+from typing import Any
 
 import httpx
 from attrs import field, frozen
@@ -51,18 +52,19 @@ class UploadProgress:
 ProgressCallback = Callable[[UploadProgress], object]
 
 
-def tell(on_progress: ProgressCallback, progress: UploadProgress) -> None:
-    """Call `on_progress`. Raises what it raises, and `InvalidArgument` if it has to be awaited."""
-    if inspect.isawaitable(awaitable := on_progress(progress)):
+def tell(callback: Callable[[Any], object], what: object) -> None:
+    """Call a caller's function. Raises what it raises, and `InvalidArgument` if it has to be awaited."""
+    if inspect.isawaitable(awaitable := callback(what)):
         if inspect.iscoroutine(awaitable):
             awaitable.close()
-        raise InvalidArgument("on_progress has to be awaited; pass one that has not, or use AsyncUploadClient")
+        name = "on_progress" if isinstance(what, UploadProgress) else "on_result"
+        raise InvalidArgument(f"{name} has to be awaited; pass one that has not, or use AsyncUploadClient")
 
 
-def check_callback(on_progress: object) -> None:
+def check_callback(callback: object, name: str = "on_progress", takes: str = "UploadProgress") -> None:
     """Raise `InvalidArgument` for what cannot be called."""
-    if on_progress is not None and not callable(on_progress):
-        raise InvalidArgument(f"on_progress must be a function that takes UploadProgress, or None, not {on_progress!r}")
+    if callback is not None and not callable(callback):
+        raise InvalidArgument(f"{name} must be a function that takes {takes}, or None, not {callback!r}")
 
 
 @frozen

@@ -14,7 +14,7 @@ from attrs import frozen
 from anchor_uploads._sources.media_types import check_media_type, is_media_type, media_type_of
 from anchor_uploads._sources.names import check_name, is_url, own_name, without_secrets
 from anchor_uploads._sources.source import Waits, status_of
-from anchor_uploads.errors import InvalidArgument
+from anchor_uploads.errors import InvalidArgument, SourceError
 
 
 class BinaryReader(Protocol):
@@ -125,6 +125,25 @@ class Part:
             status = status_of(content)
         at_once = stat.S_ISREG(status.st_mode) if status else isinstance(content, (list, tuple))
         return Waits.BRIEFLY if at_once else Waits.LONG
+
+
+def refuse_one_name(parts: Iterable[Part]) -> None:
+    """Raise `SourceError` if two of `parts` have the same name: a session keeps one file of a name."""
+    seen: dict[str, tuple[int, str]] = {}
+    for index, part in enumerate(parts):
+        if part.name is None:
+            continue
+        first, label = seen.setdefault(part.name, (index, part.label))
+        if first != index:
+            raise one_name(part.name, first, index, "" if label == part.label else f" ({label} and {part.label})")
+
+
+def one_name(name: str, first: int, second: int, labels: str = "") -> SourceError:
+    """Return the error for two files of one name, which are the `first` and the `second`, from 0 on."""
+    return SourceError(
+        f"files {first + 1} and {second + 1}{labels} are both called {name!r}, and the session would keep only one of "
+        "them; pass one as (filename, file)"
+    )
 
 
 def _can_be_read(file: object) -> bool:
