@@ -27,7 +27,7 @@ class Demo:
         self.output = folder / "output"
         temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(self.temporary))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "anchor_uploads.cli", "demo", "--output", str(self.output), *arguments],
+            [sys.executable, "-m", "anchor_uploads", "demo", "--output", str(self.output), *arguments],
             env={**os.environ, **temporary, **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -497,7 +497,7 @@ def test_a_directory_for_temporary_files_that_takes_no_more_is_named(
 @pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="no such name on this platform")
 def test_standard_input_has_a_path(anchor: Anchor, session_id: str) -> None:
     options = ["--base-url", anchor.server.base_url]
-    line = [sys.executable, "-m", "anchor_uploads.cli", "upload", session_id, "/dev/stdin", *options]
+    line = [sys.executable, "-m", "anchor_uploads", "upload", session_id, "/dev/stdin", *options]
     environment = {**os.environ, "ANCHORBROWSER_API_KEY": KEY}
     subprocess.run(line, input=CONTENT, env=environment, check=True, capture_output=True)
     assert anchor.stored(session_id) == {"stdin": CONTENT}

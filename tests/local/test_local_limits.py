@@ -212,7 +212,7 @@ def test_letting_other_machines_in_is_warned_of(caplog: pytest.LogCaptureFixture
 
 
 def test_the_command_line_warns_and_refuses(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "anchor_uploads.cli", "serve", "--no-browser", "--host", "0.0.0.0"]
+    command = [sys.executable, "-m", "anchor_uploads", "serve", "--no-browser", "--host", "0.0.0.0"]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert refused.returncode != 0
     assert "--allow-remote" in refused.stderr

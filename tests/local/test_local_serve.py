@@ -21,7 +21,7 @@ from anchor_uploads.local import find_browser
 
 WaitUntil = Callable[[Callable[[], bool], str], None]
 KEY = "a-key-for-this-server"
-COMMAND = [sys.executable, "-m", "anchor_uploads.cli", "serve"]
+COMMAND = [sys.executable, "-m", "anchor_uploads", "serve"]
 
 
 class Serving:

@@ -4,18 +4,68 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 
+import click
 import pytest
 
-from anchor_uploads import UploadClient
+from anchor_uploads import UploadClient, __version__
 from anchor_uploads.cli import main
 from anchor_uploads.local import LocalServer
+from support.raw_server import SAVED, Exchange, RawServer, answer
 
 KEY = "a-key-that-must-not-be-shown"
+SESSION = "8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10"
+COMMAND = [sys.executable, "-m", "anchor_uploads"]
+
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is asked for its version")
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="sh, and terminals of POSIX")
+
+
+def command(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={**os.environ, **env},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+
+
+def on_a_terminal(line: list[str], width: int, env: Mapping[str, str]) -> str:
+    """Return what a command writes to a terminal that is so many columns wide."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "CI")}
+    process = subprocess.Popen(line, env={**clean, "TERM": "xterm-256color", **env}, stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    shown = b""
+    try:
+        while block := os.read(ours, 65536):
+            shown += block
+    except OSError:
+        # How Linux says that nobody has the other end open any more.
+        pass
+    os.close(ours)
+    assert process.wait(60) == 0
+    return shown.decode()
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +101,11 @@ def one_line(text: str) -> str:
 
 
 def test_upload_tells_where_the_file_is(session_id: str, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["upload", session_id, str(report)]) == 0
+    assert main(["upload", session_id, str(report), "--checksum"]) == 0
     out, error = capsys.readouterr()
     assert one_line(out).startswith("report.txt -> ")
     assert "/uploads/report.txt  11 bytes in " in out.replace("\\", "/")
+    assert out.endswith(f"  SHA-256 {sha256(b'eleven byte').hexdigest()}\n")
     assert error == ""
 
 
@@ -72,14 +123,123 @@ def test_upload_goes_on_after_a_file_that_fails(
 ) -> None:
     large = tmp_path / "large"
     large.write_bytes(bytes(2000))
-    paths = [str(tmp_path / "missing"), str(large), str(report)]
+    paths = [str(tmp_path / "missing"), str(large), str(tmp_path), str(report)]
     assert main(["upload", session_id, *paths, "--json"]) == 1
     out, error = capsys.readouterr()
-    told = [json.loads(line) for line in out.splitlines()]
-    assert [line["file"] for line in told] == paths
-    assert [line.get("error", {}).get("type") for line in told] == ["SourceError", "FileTooLarge", None]
-    assert len(error.splitlines()) == 2
+    told = {line["file"]: line for line in map(json.loads, out.splitlines())}
+    kinds = [told[path].get("error", {}).get("type") for path in paths]
+    assert kinds == ["SourceError", "FileTooLarge", "SourceError", None]
+    assert "pass -r" in told[str(tmp_path)]["error"]["message"]
+    *problems, last = error.splitlines()
+    assert len(problems) == 3
+    assert last == "1 uploaded, 3 failed"
     assert KEY not in error
+
+
+def test_upload_takes_the_files_in_and_below_a_directory(
+    session_id: str, tmp_path: Path, anchor: LocalServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    for name in ("b.txt", "deep/a.txt", "deep/deeper/.c"):
+        (tmp_path / name).write_bytes(name.encode())
+    assert main(["upload", session_id, "-r", str(tmp_path), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert {file.name: file.read_bytes() for file in anchor.uploads(session_id)} == {
+        "b.txt": b"b.txt",
+        "a.txt": b"deep/a.txt",
+        ".c": b"deep/deeper/.c",
+    }
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_of_files_with_one_name_none_is_sent(
+    options: list[str], session_id: str, tmp_path: Path, anchor: LocalServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "same.txt").write_bytes(b"")
+    assert main(["upload", session_id, "-r", str(tmp_path), *options]) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert all(
+        part in one_line(error) for part in (str(Path("x", "same.txt")), str(Path("y", "same.txt")), "--filename")
+    )
+    assert anchor.uploads(session_id) == ()
+
+
+def test_a_dry_run_tells_what_would_be_sent_and_sends_nothing(
+    session_id: str, report: Path, anchor: LocalServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = len(anchor.requests)
+    assert main(["upload", session_id, str(report), str(report.parent / "missing"), "--dry-run"]) == 1
+    out, error = capsys.readouterr()
+    assert one_line(out) == f"{report} -> report.txt  11 bytes, text/plain\n"
+    assert "missing' does not exist" in one_line(error)
+    assert main(["upload", session_id, str(report), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "file": str(report),
+        "name": "report.txt",
+        "size": 11,
+        "content_type": "text/plain",
+    }
+    assert len(anchor.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "attempts"),
+    [([], 3), (["--retries", "0"], 1), (["--retries", "1", "--timeout", "30", "--deadline", "60"], 2)],
+)
+def test_upload_has_the_options_of_a_client(
+    options: list[str], attempts: int, session_id: str, report: Path, anchor: LocalServer
+) -> None:
+    anchor.faults.add("upload_file", status=503, retry_after=0, times=3)
+    try:
+        assert main(["upload", session_id, str(report), *options]) == 1
+    finally:
+        anchor.faults.clear()
+    assert [request.status for request in anchor.requests][-attempts - 1 :].count(503) == attempts
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_as_many_files_are_under_way_as_asked_for(concurrency: int, raw_server: RawServer, tmp_path: Path) -> None:
+    together = threading.Barrier(concurrency)
+
+    def meet(exchange: Exchange) -> None:
+        exchange.read()
+        together.wait(20)
+        exchange.reply(200, json.dumps(SAVED).encode())
+
+    raw_server.script = [meet] * 6
+    for index in range(6):
+        (tmp_path / f"{index}.txt").write_bytes(b"x")
+    arguments = ["--concurrency", str(concurrency), "--base-url", raw_server.base_url, "--retries", "0", "-q"]
+    assert main(["upload", SESSION, "-r", str(tmp_path), *arguments]) == 0
+    assert raw_server.connections == concurrency
+
+
+@pytest.mark.parametrize(
+    ("session", "key", "status"), [("8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10", KEY, 4), (None, "another", 3)]
+)
+def test_what_every_further_file_would_meet_ends_it_at_the_first(
+    session: str | None,
+    key: str,
+    status: int,
+    session_id: str,
+    tmp_path: Path,
+    anchor: LocalServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for index in range(20):
+        (tmp_path / f"{index}.txt").write_bytes(b"x")
+    before = len(anchor.requests)
+    monkeypatch.setenv("ANCHORBROWSER_API_KEY", key)
+    arguments = ["-r", str(tmp_path), "--concurrency", "1", "--json"]
+    assert main(["upload", session or session_id, *arguments]) == status
+    out, error = capsys.readouterr()
+    assert "message" in json.loads(one_line(out))["error"]
+    one_line(error)
+    assert len(anchor.requests) == before + 1
 
 
 def test_upload_from_standard_input(
@@ -97,7 +257,7 @@ def test_a_session_from_start_to_end(capsys: pytest.CaptureFixture[str]) -> None
     assert one_line(capsys.readouterr().out).strip()
     assert main(["session", "end", session_id]) == 0
     capsys.readouterr()
-    assert main(["session", "status", session_id]) == 1
+    assert main(["session", "status", session_id]) == 4
     assert session_id in one_line(capsys.readouterr().err)
 
 
@@ -129,8 +289,11 @@ def test_urls_that_hold_the_key_are_shown_on_request_only(capsys: pytest.Capture
     ("arguments", "status"),
     [
         (["upload", "not-a-session-id", "file"], 2),
-        (["upload", "8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10", "a", "b", "--filename", "c"], 2),
-        (["session", "status", "8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10"], 1),
+        (["upload", SESSION, "file", "--content-type", "none", "--base-url", "http://127.0.0.1:9"], 1),
+        (["session", "status", SESSION], 4),
+        (["session", "end", SESSION], 4),
+        (["attach", SESSION, "file"], 4),
+        (["drop", SESSION, "file"], 4),
         (["session", "start", "--base-url", "ftp://example.com"], 2),
         (["session", "start", "--base-url", "http://127.0.0.1:9"], 1),
     ],
@@ -146,7 +309,7 @@ def test_errors_are_one_line_with_the_documented_status(
 
 def test_a_wrong_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ANCHORBROWSER_API_KEY", "a-wrong-key")
-    assert main(["session", "start"]) == 1
+    assert main(["session", "start"]) == 3
     assert "a-wrong-key" not in one_line(capsys.readouterr().err)
 
 
@@ -159,21 +322,102 @@ def test_without_a_key_it_names_the_variable(
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "told"),
     [
-        [],
-        ["upload"],
-        ["session"],
-        ["session", "end"],
-        ["session", "end", "8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10", "--all"],
-        ["demo", "--size-mib", "0"],
-        ["serve", "--port", "x"],
+        (["upload"], "SESSION_ID"),
+        (["upload", SESSION], "FILE"),
+        (["upload", SESSION, "a", "b", "--filename", "c"], "--filename names one file, and these are 2"),
+        (["upload", SESSION, "-"], "standard input has no name"),
+        (["upload", SESSION, "a", "--deadline", "0"], "--deadline"),
+        (["upload", SESSION, "a", "--concurrency", "0"], "--concurrency"),
+        (["session", "end"], "--all"),
+        (["session", "end", SESSION, "--all"], "--all"),
+        (["session", "start", "--idle-timeout", "-1"], "--idle-timeout"),
+        (["attach", SESSION], "FILE"),
+        (["demo", "--size-mib", "0"], "--size-mib"),
+        (["serve", "--port", "x"], "--port"),
+        (["serve", "--quiet", "--verbose"], "--verbose"),
+        (["upladd"], "upladd"),
     ],
 )
-def test_misuse_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(arguments)
-    assert "usage: anchor-uploads" in capsys.readouterr().err
+def test_misuse_is_status_2(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.startswith("Usage: anchor-uploads")
+    assert told in error
+
+
+def test_a_session_has_the_settings_it_was_started_with(
+    anchor: LocalServer, raw_server: RawServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw_server.script = [answer(200, {"data": {"id": SESSION}})] * 2
+    settings = ["--url", "https://example.com/", "--idle-timeout", "2.5", "--max-duration", "60"]
+    assert main(["session", "start", "--base-url", raw_server.base_url, *settings]) == 0
+    assert main(["session", "start", "--base-url", raw_server.base_url]) == 0
+    asked = [json.loads(request.body or "{}") for request in raw_server.requests]
+    limits = {"idle_timeout": 2.5, "max_duration": 60.0}
+    assert asked == [{"session": {"initial_url": "https://example.com/", "timeout": limits}}, {}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "marks"),
+    [
+        ({}, 0, ["ok  API key", "ok  proxy    none for", "ok  service"]),
+        ({"ANCHORBROWSER_API_KEY": "another"}, 3, ["ok  API key", "ok  proxy", "no  service"]),
+        ({"ANCHORBROWSER_API_KEY": None}, 2, ["no  settings"]),
+        (
+            {"ANCHORBROWSER_BASE_URL": "http://elsewhere.invalid", "HTTP_PROXY": "http://name:word@127.0.0.1:9"},
+            1,
+            ["ok  API key", "ok  proxy    the proxy http://127.0.0.1:9 that HTTP_PROXY names", "no  service"],
+        ),
+    ],
+)
+def test_doctor_tells_what_is_in_the_way_and_uploads_nothing(
+    changes: dict[str, str | None],
+    status: int,
+    marks: list[str],
+    anchor: LocalServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in changes.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    before = len(anchor.requests)
+    assert main(["doctor"]) == status
+    out, error = capsys.readouterr()
+    assert error == ""
+    lines = out.splitlines()
+    assert lines[0].startswith(f"anchor-uploads {__version__}, Python 3.")
+    assert lines[1].startswith("httpx 0.")
+    assert [line for line in lines[2:-1] if not any(line.startswith(mark) for mark in marks)] == []
+    assert len(lines) == len(marks) + 3
+    assert KEY not in out
+    assert "word" not in out
+    assert {request.method for request in anchor.requests[before:]} <= {"GET"}
+
+
+@pytest.mark.parametrize("shell", ["fish", "zsh", pytest.param("bash", marks=needs_bash)])
+def test_a_shell_is_told_how_to_complete(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert f"_ANCHOR_UPLOADS_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_what_a_shell_asks_is_completed() -> None:
+    asked = {"_ANCHOR_UPLOADS_COMPLETE": "zsh_complete", "COMP_WORDS": "anchor-uploads session st", "COMP_CWORD": "2"}
+    done = command(env=asked)
+    assert done.stdout.split() == [
+        "plain",
+        "start",
+        "Start",
+        "a",
+        "session",
+        "and",
+        "print",
+        "its",
+        "id.",
+        *(["plain", "status", "Print", "what", "the", "service", "says", "of", "a", "session."]),
+    ]
 
 
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--max-sessions", "0"], ["--host", "0.0.0.0"]])
@@ -190,29 +434,149 @@ def test_ctrl_c_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
     monkeypatch.setattr(UploadClient, "create_session", interrupt)
     assert main(["session", "start"]) == 130
-    one_line(capsys.readouterr().err)
+    # Below the ^C that the terminal shows.
+    assert capsys.readouterr().err == "\nanchor-uploads: interrupted\n"
+
+
+def test_ctrl_c_in_the_midst_tells_what_was_done(raw_server: RawServer, tmp_path: Path) -> None:
+    waiting = threading.Event()
+
+    def stall(exchange: Exchange) -> None:
+        exchange.read()
+        waiting.set()
+        # What is out whole may have been saved, and its answer is waited for.
+        exchange.wait(1)
+        exchange.reset()
+
+    raw_server.script = [answer(), stall]
+    for name in "abc":
+        (tmp_path / name).write_bytes(b"x")
+    arguments = ["upload", SESSION, "-r", str(tmp_path), "--concurrency", "1", "--base-url", raw_server.base_url]
+    # As from a terminal, also where this one was started with signals ignored.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from anchor_uploads.cli import main; sys.exit(main())"
+    line = [sys.executable, "-c", code, *arguments]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert waiting.wait(60)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert one_line(out).startswith("a -> ")
+    assert error.splitlines()[-1].startswith("anchor-uploads: interrupted; 1 uploaded, 1 failed, ")
+    assert "Traceback" not in error
+
+
+@needs_posix
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_keep_no_file_from_being_sent(
+    closed: str, session_id: str, tmp_path: Path, anchor: LocalServer
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(name.encode())
+    line = f"{shlex.join([*COMMAND, 'upload', session_id, '-r', str(tmp_path)])} {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert {file.name: file.read_bytes() for file in anchor.uploads(session_id)} == {"a": b"a", "b": b"b"}
+    if ">&-" not in closed.split():
+        assert len(done.stdout.splitlines()) == 2
+    assert "Traceback" not in done.stderr
+
+
+@needs_posix
+def test_a_closed_standard_input_is_one_line(session_id: str) -> None:
+    line = f"{shlex.join([*COMMAND, 'upload', session_id, '-', '--filename', 'a'])} <&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "standard input is closed" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}, {}])
+def test_a_name_that_the_output_cannot_write_stops_nothing(
+    variables: dict[str, str], session_id: str, tmp_path: Path, anchor: LocalServer
+) -> None:
+    names = ["a\u65e5\u672c.txt", "b\u202e.txt", "c.txt"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    done = command("upload", session_id, "-r", str(tmp_path), env=variables)
+    assert (done.returncode, done.stderr) == (0, "3 uploaded, 0 failed\n")
+    assert len(done.stdout.splitlines()) == 3
+    assert {file.name for file in anchor.uploads(session_id)} == set(names)
+
+
+@needs_posix
+@pytest.mark.parametrize(
+    ("width", "variables", "drawn", "coloured"),
+    [
+        (100, {}, True, True),
+        (20, {}, True, True),
+        (100, {"NO_COLOR": "1"}, True, False),
+        (100, {"TERM": "dumb"}, False, False),
+    ],
+)
+def test_on_a_terminal_there_are_bars_and_lines_that_can_be_copied(
+    width: int,
+    variables: dict[str, str],
+    drawn: bool,
+    coloured: bool,
+    session_id: str,
+    tmp_path: Path,
+    anchor: LocalServer,
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(bytes(500))
+    shown = on_a_terminal([*COMMAND, "upload", session_id, "-r", str(tmp_path)], width, variables)
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split("[\r\n]+", shown)]
+    for file in anchor.uploads(session_id):
+        assert any(line.startswith(f"{file.name} -> {file.path}  500 bytes in ") for line in lines)
+    assert any(line.startswith("2 of") for line in lines) is drawn
+    assert (re.search(r"\x1b\[[0-9;]*3\dm", shown) is not None) is coloured
+    assert "2 uploaded, 0 failed" in lines
+    if drawn:
+        # The cursor is there again.
+        assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["--version"])
+    assert main(["--version"]) == 0
     assert one_line(capsys.readouterr().out).startswith("anchor-uploads 0.")
 
 
-@pytest.mark.parametrize("command", [["serve", "--no-browser"], ["demo"]])
-def test_without_the_extra_it_says_what_to_install(command: list[str], tmp_path: Path) -> None:
-    code = "import sys; sys.modules['uvicorn'] = None; from anchor_uploads.cli import main; sys.exit(main())"
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [
+        ("uvicorn", ["serve", "--no-browser"], "local"),
+        ("uvicorn", ["demo"], "local"),
+        ("click", ["session", "list"], "cli"),
+        ("rich", ["upload", SESSION, "file"], "cli"),
+        ("playwright", ["attach", SESSION, "file"], "playwright"),
+        ("playwright", ["drop", SESSION, "file"], "playwright"),
+    ],
+)
+def test_without_the_extra_it_says_what_to_install(
+    missing: str, arguments: list[str], extra: str, tmp_path: Path
+) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; from anchor_uploads.cli import main; sys.exit(main())"
     done = subprocess.run(
-        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 1
-    assert 'pip install "anchor-uploads[local]"' in one_line(done.stderr)
+    assert f'pip install "anchor-uploads[{extra}]"' in one_line(done.stderr)
 
 
-def test_help_imports_neither_httpx_nor_an_extra() -> None:
+def test_help_imports_neither_httpx_nor_what_it_does_not_need() -> None:
     code = (
-        "import sys\nfrom anchor_uploads.cli import main\n"
-        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom anchor_uploads.cli import main\nmain(['--help'])\n"
         "assert not {'httpx', 'rich', 'starlette', 'playwright', 'pydantic'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=30)
+
+
+def test_each_command_and_option_is_explained() -> None:
+    from anchor_uploads.cli.commands import app
+
+    commands = [app]
+    for each in commands:
+        assert each.help, each.name
+        commands += getattr(each, "commands", {}).values()
+        assert [option.name for option in each.params if isinstance(option, click.Option) and not option.help] == []
+    assert len(commands) > 12

@@ -1,6 +1,13 @@
-"""The command `anchor-uploads`: upload, session, serve, demo. Each is a module of its own.
+"""The command `anchor-uploads` (extra `[cli]`): upload, attach, drop, session, serve, doctor, demo, completion.
 
-Exit status: 0 done; 1 an upload or a request failed; 2 the command was not understood; 130 interrupted.
+Exit status, the first that applies:
+
+130  interrupted
+2    the command cannot be carried out as it was given; nothing was sent
+3    the API key is missing from the service's view, wrong, or not allowed to do this
+4    there is no such session
+1    an upload or another request failed
+0    all of it was done
 
 The API key comes from the environment only. What stands on a command line can be read by everyone on the machine
 (`ps`), and the shell writes it into its history.
@@ -8,54 +15,85 @@ The API key comes from the environment only. What stands on a command line can b
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from anchor_uploads import AnchorUploadsError, InvalidArgument, __version__
-from anchor_uploads.cli import demo, serve, session, upload
+from anchor_uploads import (
+    AnchorUploadsError,
+    AuthenticationFailed,
+    InvalidArgument,
+    SessionNotFound,
+    UploadsInterrupted,
+)
 
 __all__ = ["main"]
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+_STATUSES = {InvalidArgument: MISUSED, AuthenticationFailed: 3, SessionNotFound: 4}
+
+
+def status_of(error: Exception) -> int:
+    """Return the exit status that an error means."""
+    return next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), FAILED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Errors become one line on stderr."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    _make_streams_safe()
     try:
-        status: int = options.run(options)
-        sys.stdout.flush()
-        return status
-    except KeyboardInterrupt:
-        print("anchor-uploads: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except InvalidArgument as error:
-        return _fail(error, MISUSED)
+        return _run(arguments)
+    except KeyboardInterrupt as interruption:
+        return _fail(_interrupted(interruption), INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has heard enough; Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except ModuleNotFoundError as missing:
+        package = str(missing.name).partition(".")[0]
+        extra = "playwright" if package == "playwright" else "cli"
+        return _fail(f'the package {package!r} is missing; run: pip install "anchor-uploads[{extra}]"', FAILED)
     except (AnchorUploadsError, ImportError, OSError, RuntimeError) as error:
-        return _fail(error, FAILED)
+        return _fail(str(error), status_of(error))
 
 
-def _fail(error: Exception, status: int) -> int:
-    print(f"anchor-uploads: {' '.join(str(error).split())}", file=sys.stderr)
+def _run(arguments: Sequence[str] | None) -> int:
+    import click
+
+    from anchor_uploads.cli.commands import app
+
+    try:
+        status: int | None = app.main(arguments, prog_name="anchor-uploads", standalone_mode=False)
+    except click.Abort as abort:
+        raise abort.__cause__ or KeyboardInterrupt from None
+    except click.ClickException as error:
+        error.show()
+        return MISUSED
+    sys.stdout.flush()
+    return status or DONE
+
+
+def _interrupted(interruption: KeyboardInterrupt) -> str:
+    if not isinstance(interruption, UploadsInterrupted):
+        return "interrupted"
+    report = interruption.report
+    return f"interrupted; {len(report.uploaded)} uploaded, {len(report.failed)} failed, the others were not begun"
+
+
+def _fail(text: str, status: int) -> int:
+    print(f"anchor-uploads: {' '.join(text.split())}", file=sys.stderr)
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="anchor-uploads",
-        description="Put files into Anchor Browser sessions.",
-        epilog="The API key is read from ANCHORBROWSER_API_KEY, never from the command line: there everyone on the "
-        "machine could read it, and the shell would keep it in its history.",
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (upload, session, serve, demo):
-        command.add_to(commands)
-    return parser
+def _make_streams_safe() -> None:
+    """Let no missing stream, and no letter that a stream cannot write, end the command in its midst."""
+    # Of three streams that were closed (`<&-`), the descriptors would go to the next files opened.
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,83 +1,54 @@
-"""What several commands need: the service's options, sizes for people, and a progress bar."""
+"""What several commands need: the service's options, and text that a terminal can be given."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from anchor_uploads import UploadProgress
+import click
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-else:
-    Commands = Any
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 MIB = 1024 * 1024
+SECONDS = click.FloatRange(min=0, min_open=True)
+
+base_url = click.option(
+    "--base-url",
+    metavar="URL",
+    help="Where the service is (default: ANCHORBROWSER_BASE_URL, else the public one).",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, an object on each line.")
+
+_CALLS = (
+    click.option("--timeout", type=SECONDS, metavar="S", help="Seconds to wait for the service at each step."),
+    click.option("--deadline", type=SECONDS, metavar="S", help="Seconds that a file may take, with all attempts."),
+    click.option(
+        "--retries", "max_retries", type=click.IntRange(min=0), metavar="N", help="Further attempts (default: 2)."
+    ),
+    click.option(
+        "--retry-unknown", is_flag=True, default=None, help="Also send a file again that may have been saved."
+    ),
+)
 
 
-def add_base_url(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--base-url",
-        metavar="URL",
-        help="where the service is (default: ANCHORBROWSER_BASE_URL, else the public one)",
-    )
+def call_options(command: Function) -> Function:
+    """Give a command the options of a client's calls; `given` makes arguments of them."""
+    for option in (base_url, *reversed(_CALLS)):
+        command = option(command)
+    return command
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given; for the others the client has its defaults."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def speed(size: int, seconds: float) -> str:
     return f"{size / max(seconds, 1e-9) / 1e6:.0f} MB/s"
 
 
-@contextmanager
-def progress_bar(*, keep: bool = False) -> Iterator[Callable[[UploadProgress], None] | None]:
-    """Give an `on_progress` that draws on stderr; None where stderr is no terminal, so that logs stay clean.
-
-    keep: leave the full bar standing at the end.
-    """
-    if not sys.stderr.isatty():
-        yield None
-        return
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-    except ModuleNotFoundError:
-        yield _percentage()
-        print(file=sys.stderr)
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+def printable(text: str) -> str:
+    """Return `text` on one line, for a terminal: it would obey what a stranger wrote into a name or a message."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
-    with Progress(*columns, console=Console(stderr=True), transient=not keep) as bar:
-        task = bar.add_task("", visible=False)
-
-        def draw(progress: UploadProgress) -> None:
-            again = f" (attempt {progress.attempt})" if progress.attempt > 1 else ""
-            bar.update(
-                task,
-                description=progress.name + again,
-                completed=progress.sent,
-                total=progress.total,
-                visible=True,
-            )
-
-        yield draw
-
-
-def _percentage() -> Callable[[UploadProgress], None]:
-    drawn = 0.0
-
-    def draw(progress: UploadProgress) -> None:
-        nonlocal drawn
-        now = time.monotonic()
-        if now - drawn > 0.1 or progress.sent == progress.total:
-            drawn = now
-            percent = 100 * progress.sent // max(progress.total, 1)
-            print(f"\r{progress.name}: {percent} %", end="", file=sys.stderr, flush=True)
-
-    return draw

@@ -2,86 +2,85 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+from typing import Any
 
-from anchor_uploads.cli._shared import Commands, add_base_url
+import click
 
+from anchor_uploads.cli._shared import as_json, base_url, given, printable
 
-def add_to(commands: Commands) -> None:
-    parser = commands.add_parser("session", help="start, list, look at or end sessions")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-
-    start = actions.add_parser("start", help="start a session and print its id")
-    start.add_argument("--json", action="store_true", help="print a JSON object")
-    start.add_argument(
-        "--urls",
-        action="store_true",
-        help="also print where CDP clients and people connect; these URLs hold the API key, so keep them out of logs",
-    )
-    start.set_defaults(run=_start)
-
-    listing = actions.add_parser(
-        "list",
-        help="print the id and the state of each session",
-        description="Print a line for each session of the API key, whoever started it: its id and its state.",
-    )
-    listing.add_argument("--json", action="store_true", help="print a JSON object for each session")
-    listing.set_defaults(run=_list)
-
-    status = actions.add_parser("status", help="print what the service says of a session")
-    status.add_argument("session_id", metavar="SESSION_ID")
-    status.set_defaults(run=_status)
-
-    end = actions.add_parser("end", help="end a session and its browser, or all of them")
-    which = end.add_mutually_exclusive_group(required=True)
-    which.add_argument("session_id", metavar="SESSION_ID", nargs="?")
-    which.add_argument("--all", action="store_true", help="end all sessions of the API key, whoever started them")
-    end.set_defaults(run=_end)
-
-    for action in (start, listing, status, end):
-        add_base_url(action)
+_MINUTES = click.FloatRange(min=0, min_open=True)
 
 
-def _start(options: argparse.Namespace) -> int:
+@click.group()
+def session() -> None:
+    """Start, list, look at or end sessions."""
+
+
+@session.command()
+@click.option("--url", metavar="URL", help="The page that its browser opens first.")
+@click.option("--idle-timeout", type=_MINUTES, metavar="MIN", help="End it after so many minutes without activity.")
+@click.option("--max-duration", type=_MINUTES, metavar="MIN", help="End it after so many minutes.")
+@click.option(
+    "--urls",
+    is_flag=True,
+    help="Also print where CDP clients and people connect. These URLs hold the API key, so keep them out of logs.",
+)
+@as_json
+@base_url
+def start(**options: Any) -> None:
+    """Start a session and print its id."""
     from anchor_uploads import UploadClient
 
-    with UploadClient(base_url=options.base_url) as client:
-        session = client.create_session()
-    shown = {"id": session.id}
-    if options.urls:
-        shown.update(cdp_url=session.cdp_url or "", live_view_url=session.live_view_url or "")
-    print(json.dumps(shown) if options.json else "\n".join(shown.values()))
-    return 0
+    limits = given(idle_timeout=options["idle_timeout"], max_duration=options["max_duration"])
+    settings = given(initial_url=options["url"], timeout=limits or None)
+    with UploadClient(base_url=options["base_url"]) as client:
+        started = client.create_session(**given(session=settings or None))
+    shown = {"id": started.id}
+    if options["urls"]:
+        shown.update(cdp_url=started.cdp_url or "", live_view_url=started.live_view_url or "")
+    print(json.dumps(shown) if options["as_json"] else "\n".join(shown.values()))
 
 
-def _list(options: argparse.Namespace) -> int:
+@session.command("list")
+@as_json
+@base_url
+def list_all(as_json: bool, base_url: str | None) -> None:
+    """Print a line for each session of the API key, whoever started it: its id and its state."""
     import attrs
 
     from anchor_uploads import UploadClient
 
-    with UploadClient(base_url=options.base_url) as client:
+    with UploadClient(base_url=base_url) as client:
         found = client.list_sessions()
-    for session in found:
-        print(json.dumps(attrs.asdict(session)) if options.json else f"{session.id}  {session.status or 'unknown'}")
-    return 0
+    for each in found:
+        print(json.dumps(attrs.asdict(each)) if as_json else printable(f"{each.id}  {each.status or 'unknown'}"))
 
 
-def _status(options: argparse.Namespace) -> int:
+@session.command()
+@click.argument("session_id")
+@base_url
+def status(session_id: str, base_url: str | None) -> None:
+    """Print what the service says of a session."""
     from anchor_uploads import UploadClient
 
-    with UploadClient(base_url=options.base_url) as client:
-        print(client.get_session(options.session_id) or "unknown")
-    return 0
+    with UploadClient(base_url=base_url) as client:
+        print(printable(client.get_session(session_id) or "unknown"))
 
 
-def _end(options: argparse.Namespace) -> int:
+@session.command()
+@click.argument("session_id", required=False)
+@click.option("--all", "every", is_flag=True, help="End all sessions of the API key, whoever started them.")
+@base_url
+def end(session_id: str | None, every: bool, base_url: str | None) -> None:
+    """End a session and its browser, or all of them."""
     from anchor_uploads import UploadClient
 
-    with UploadClient(base_url=options.base_url) as client:
-        if options.all:
+    if (session_id is None) is not every:
+        raise click.UsageError("name a session, or --all")
+    with UploadClient(base_url=base_url) as client:
+        if session_id is None:
             client.end_all_sessions()
         else:
-            client.end_session(options.session_id)
-    print("ended all sessions" if options.all else "ended")
-    return 0
+            client.end_session(session_id)
+    print("ended all sessions" if every else "ended")

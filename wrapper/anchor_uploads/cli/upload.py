@@ -1,81 +1,221 @@
-"""`anchor-uploads upload SESSION_ID FILE...`: one line, or one JSON object, for each file."""
+"""`anchor-uploads upload SESSION_ID FILE...`: one line, or one JSON object, for each file as it ends."""
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import sys
 import time
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any
 
-from anchor_uploads import AnchorUploadsError, AuthenticationFailed, InvalidArgument, SessionNotFound
+import click
+
+from anchor_uploads import AuthenticationFailed, InvalidArgument, SessionNotFound, SourceError
 from anchor_uploads._human import human_size
-from anchor_uploads.cli._shared import Commands, add_base_url, progress_bar, speed
+from anchor_uploads.cli._shared import MIB, as_json, call_options, given, printable, speed
 
 if TYPE_CHECKING:
-    from anchor_uploads import UploadClient, UploadedFile
+    from anchor_uploads import FailedUpload, UploadedFile, UploadProgress
+    from anchor_uploads._sources.part import Part
+
+# What another upload would meet, too.
+_OF_ALL = (AuthenticationFailed, SessionNotFound)
 
 
-def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "upload",
-        help="put files into a session",
-        description="Put files into a running session, one after the other. A file that fails does not stop the rest.",
-    )
-    parser.add_argument("session_id", metavar="SESSION_ID")
-    parser.add_argument("files", metavar="FILE", nargs="+", help="a path, or - for standard input (with --filename)")
-    parser.add_argument("--filename", metavar="NAME", help="what to call the file there (one FILE only)")
-    parser.add_argument("--content-type", metavar="TYPE", help="its media type (default: guessed from the name)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per file")
-    add_base_url(parser)
-    parser.set_defaults(run=run)
+@click.command(
+    epilog="""Examples:
+
+    \b
+    anchor-uploads upload SESSION_ID report.pdf data/*.csv
+    anchor-uploads upload SESSION_ID -r invoices --concurrency 8 --json
+    tar c photos | anchor-uploads upload SESSION_ID - --filename photos.tar
+    """
+)
+@click.argument("session_id")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("-r", "--recursive", is_flag=True, help="Of directories, upload all files that are in and below them.")
+@click.option("--filename", metavar="NAME", help="What to call the file there (one FILE only).")
+@click.option("--content-type", metavar="TYPE", help="Their media type (default: what the name tells).")
+@click.option("--checksum", is_flag=True, help="Compute the SHA-256 on the way, and print it.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 10_000), default=4, metavar="N", help="Files at a time (default: 4)."
+)
+@call_options
+@click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
+@as_json
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def upload(session_id: str, files: tuple[str, ...], **options: Any) -> int:
+    """Put files into a running session.
+
+    FILE is a path, a URL such as s3://…, or - for standard input (with --filename). A file that fails does not stop the
+    others. Two files of one name are refused before anything is sent, for the session would keep only one of them.
+    """
+    from anchor_uploads._sources.part import Part, refuse_one_name
+
+    paths = list(_files(files, recursive=options["recursive"]))
+    if options["filename"] is not None and len(paths) != 1:
+        raise click.UsageError(f"--filename names one file, and these are {len(paths)}; upload them one by one")
+    if "-" in paths and options["filename"] is None:
+        raise click.UsageError("standard input has no name of its own; give it one with --filename")
+    items = [(options["filename"], _content(path), options["content_type"]) for path in paths]
+    parts = [Part.of(item) for item in items]
+    try:
+        refuse_one_name(parts)
+    except SourceError as error:
+        raise InvalidArgument(_in_words_of_the_command(error)) from None
+    telling = _Telling(paths, parts, as_json=options["as_json"], quiet=options["quiet"])
+    if options["dry_run"]:
+        return _dry_run(parts, telling)
+    return _upload(session_id, items, telling, options)
 
 
-def run(options: argparse.Namespace) -> int:
+def _files(given: Iterable[str], *, recursive: bool) -> Iterator[str]:
+    for path in given:
+        if not recursive or not os.path.isdir(path):
+            yield path
+            continue
+        found = [
+            os.path.join(folder, name) for folder, _folders, names in os.walk(path, onerror=_raise) for name in names
+        ]
+        if not found:
+            raise InvalidArgument(f"no file is in {path!r}")
+        yield from sorted(found)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _content(path: str) -> str | IO[bytes]:
+    if path != "-":
+        return path
+    if sys.stdin is None:
+        raise InvalidArgument("standard input is closed")
+    return sys.stdin.buffer
+
+
+def _upload(session_id: str, items: list[Any], telling: _Telling, options: dict[str, Any]) -> int:
     from anchor_uploads import UploadClient
 
-    if options.filename is not None and len(options.files) > 1:
-        raise InvalidArgument("--filename names one file, and several were given; upload them one by one")
+    settings = given(**{name: options[name] for name in ("timeout", "deadline", "max_retries", "retry_unknown")})
+    with UploadClient(base_url=options["base_url"], **settings) as client, telling.bar:
+        report = client.upload_files(
+            session_id,
+            items,
+            concurrency=options["concurrency"],
+            checksum=options["checksum"],
+            on_progress=telling.progress,
+            on_result=telling.result,
+        )
+    for warning in report.warnings:
+        telling.complain(warning)
+    if len(items) > 1 and not options["quiet"]:
+        print(f"{len(report.uploaded)} uploaded, {len(report.failed)} failed", file=sys.stderr)
+    return 1 if report.failed else 0
+
+
+def _dry_run(parts: list[Part], telling: _Telling) -> int:
+    from anchor_uploads._sources.opening import opened
+
     failed = 0
-    with UploadClient(base_url=options.base_url) as client:
-        for path in options.files:
-            started = time.monotonic()
-            try:
-                uploaded = _upload(client, options, path)
-            except (InvalidArgument, AuthenticationFailed, SessionNotFound):
-                # It would be the same for every further file.
-                raise
-            except (AnchorUploadsError, OSError) as error:
-                failed += 1
-                # What the library takes as an argument is an option here.
-                text = str(error).replace("filename=", "--filename").replace("content_type=", "--content-type")
-                text = " ".join(text.split())
-                print(f"anchor-uploads: {path}: {text}", file=sys.stderr)
-                if options.json:
-                    print(json.dumps({"file": path, "error": {"type": type(error).__name__, "message": text}}))
-            else:
-                _tell(uploaded, time.monotonic() - started, path if options.json else None)
+    for index, part in enumerate(parts):
+        try:
+            name, content_type = part.checked()
+            with opened(part) as source:
+                telling.would_upload(index, name, source.size, content_type)
+        except SourceError as error:
+            failed += 1
+            telling.failed(index, error)
     return 1 if failed else 0
 
 
-def _upload(client: UploadClient, options: argparse.Namespace, path: str) -> UploadedFile:
-    file: str | BinaryIO = sys.stdin.buffer if path == "-" else path
-    with progress_bar() as on_progress:
-        return client.upload_file(
-            options.session_id,
-            file,
-            filename=options.filename,
-            content_type=options.content_type,
-            on_progress=on_progress,
-        )
+def _in_words_of_the_command(error: Exception) -> str:
+    """Return the error's text; what the library takes as an argument is an option here."""
+    text = str(error)
+    for argument, option in {
+        "pass one as (filename, file)": "upload one of them by itself, with --filename",
+        "pass it as (filename, file)": "upload it by itself, with --filename",
+        "pass filename=": "upload it by itself, with --filename",
+        "pass the files in it one by one": "pass -r",
+        "content_type=": "--content-type",
+    }.items():
+        text = text.replace(argument, option)
+    return printable(" ".join(text.split()))
 
 
-def _tell(uploaded: UploadedFile, seconds: float, json_for: str | None) -> None:
-    if json_for is None:
-        where = uploaded.path or "(the service did not say where)"
-        size = uploaded.size
-        print(f"{uploaded.name} -> {where}  {human_size(size)} in {seconds:.1f} s, {speed(size, seconds)}")
-        return
-    import attrs
+class _Telling:
+    """What is printed of each file, as it ends."""
 
-    print(json.dumps({"file": json_for, **attrs.asdict(uploaded), "seconds": round(seconds, 3)}))
+    def __init__(self, paths: list[str], parts: list[Part], *, as_json: bool, quiet: bool) -> None:
+        from rich.console import Console
+
+        from anchor_uploads.progress import ProgressBar
+
+        self._paths = paths
+        self._path_of = {part.name: path for part, path in zip(parts, paths, strict=True)}
+        self._as_json = as_json
+        self._quiet = quiet
+        self._started: dict[str, float] = {}
+        self._terminal = Console(stderr=True, quiet=quiet)
+        self.bar = ProgressBar(files=len(paths), size=_size(paths), console=self._terminal)
+
+    def progress(self, progress: UploadProgress) -> None:
+        self._started.setdefault(progress.name, time.monotonic())
+        self.bar(progress)
+
+    def result(self, result: UploadedFile | FailedUpload) -> None:
+        from anchor_uploads import UploadedFile
+
+        if isinstance(result, UploadedFile):
+            self._uploaded(result)
+            return
+        self.bar.forget(result.name or "")
+        self.failed(result.index, result.error)
+        if isinstance(result.error, _OF_ALL):
+            raise result.error
+
+    def failed(self, index: int, error: Exception) -> None:
+        path, text = self._paths[index], _in_words_of_the_command(error)
+        if self._as_json:
+            self._print(json.dumps({"file": path, "error": {"type": type(error).__name__, "message": text}}))
+        if not isinstance(error, _OF_ALL):
+            self.complain(f"{printable(path)}: {text}")
+
+    def complain(self, text: str) -> None:
+        self._print(f"anchor-uploads: {text}", sys.stderr)
+
+    def would_upload(self, index: int, name: str, size: int, content_type: str) -> None:
+        path = self._paths[index]
+        if self._as_json:
+            self._print(json.dumps({"file": path, "name": name, "size": size, "content_type": content_type}))
+        elif not self._quiet:
+            self._print(f"{printable(path)} -> {name}  {human_size(size)}, {content_type}")
+
+    def _uploaded(self, uploaded: UploadedFile) -> None:
+        import attrs
+
+        size, seconds = uploaded.size, time.monotonic() - self._started[uploaded.name]
+        if self._as_json:
+            facts = {"file": self._path_of[uploaded.name], **attrs.asdict(uploaded), "seconds": round(seconds, 3)}
+            self._print(json.dumps(facts))
+        elif not self._quiet:
+            where = printable(uploaded.path or "(the service did not say where)")
+            checksum = f"  SHA-256 {uploaded.sha256}" if uploaded.sha256 else ""
+            told = f"{human_size(size)} in {seconds:.1f} s" + (f", {speed(size, seconds)}" if size >= MIB else "")
+            self._print(f"{uploaded.name} -> {where}  {told}{checksum}")
+
+    def _print(self, line: str, stream: Any = None) -> None:
+        stream = stream or sys.stdout
+        if stream.isatty() and self._terminal.is_interactive and not self._quiet:
+            # Above the bars, and never broken, so that it can be copied.
+            self._terminal.out(line, highlight=False)
+        else:
+            print(line, file=stream, flush=True)
+
+
+def _size(paths: list[str]) -> int | None:
+    try:
+        return sum(os.path.getsize(os.path.expanduser(path)) for path in paths)
+    except (OSError, ValueError):
+        return None

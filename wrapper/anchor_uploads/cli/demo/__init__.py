@@ -8,44 +8,35 @@ form.html     the page, before and after
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from anchor_uploads.cli._shared import Commands
+import click
 
 
-def add_to(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "demo",
-        help="watch a file go from disk into a browser session and out of a web form",
-        description="Upload a random file, put it into a page's file input, submit the form, and compare the SHA-256 "
-        "of what arrives with that of the file.",
-    )
-    parser.add_argument(
-        "--live",
-        action="store_true",
-        help="use the real service (needs ANCHORBROWSER_API_KEY) instead of a local Anchor; the page itself then "
-        "computes the hash, for a remote browser cannot reach a form on this machine",
-    )
-    parser.add_argument("--size-mib", type=_size, default=60, metavar="N", help="size of the file (default: 60)")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("demo-output"),
-        metavar="DIR",
-        help="where the screenshot goes (default: demo-output)",
-    )
-    parser.set_defaults(run=run)
+@click.command()
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Use the real service (needs ANCHORBROWSER_API_KEY) instead of a local Anchor; the page itself then computes "
+    "the hash, for a remote browser cannot reach a form on this machine.",
+)
+@click.option(
+    "--size-mib", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Size of the file."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("demo-output"),
+    show_default=True,
+    metavar="DIR",
+    help="Where the picture goes.",
+)
+def demo(live: bool, size_mib: int, output: Path) -> int:
+    """Watch a file go into and out of a web form.
 
-
-def run(options: argparse.Namespace) -> int:
+    It uploads a random file, puts it into a page's file input, submits the form, and compares the SHA-256 of what
+    arrives with that of the file.
+    """
     from anchor_uploads.cli.demo.show import show
 
-    return show(live=options.live, size_mib=options.size_mib, output=options.output)
-
-
-def _size(text: str) -> int:
-    size = int(text)
-    if size < 1:
-        raise argparse.ArgumentTypeError("the size must be at least 1 MiB")
-    return size
+    return show(live=live, size_mib=size_mib, output=output)

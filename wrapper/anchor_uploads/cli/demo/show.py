@@ -20,7 +20,8 @@ from attrs import frozen
 
 from anchor_uploads import UploadClient, UploadedFile
 from anchor_uploads._human import human_size
-from anchor_uploads.cli._shared import MIB, progress_bar, speed
+from anchor_uploads.cli._shared import MIB, speed
+from anchor_uploads.progress import ProgressBar
 
 if TYPE_CHECKING:
     from anchor_uploads import Session
@@ -63,9 +64,9 @@ def show(*, live: bool, size_mib: int, output: Path) -> int:
             path, sent = _random_file(folder, size_mib)
         with _step("started a session"):
             session = stack.enter_context(client.session())
-        with progress_bar(keep=True) as on_progress:
+        with ProgressBar() as bar:
             started = time.monotonic()
-            uploaded = client.upload_file(session.id, path, on_progress=on_progress)
+            uploaded = client.upload_file(session.id, path, on_progress=bar)
             seconds = time.monotonic() - started
         _tell("uploaded the file", seconds)
         where = uploaded.path

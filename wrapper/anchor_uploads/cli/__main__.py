@@ -1,5 +1,0 @@
-import sys
-
-from anchor_uploads.cli import main
-
-sys.exit(main())

@@ -1,0 +1,162 @@
+"""`anchor-uploads attach|drop SESSION_ID FILE...`: upload, and hand over to a page of the session's browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import anyio
+import attrs
+import click
+
+from anchor_uploads._human import human_size
+from anchor_uploads.cli._shared import SECONDS, Function, as_json, base_url, printable
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Locator, Page
+
+_LOOK_SECONDS = 0.1
+
+
+def _command(default_selector: str) -> Callable[[Function], Function]:
+    options = (
+        click.argument("session_id"),
+        click.argument("files", metavar="FILE...", nargs=-1, required=True),
+        click.option(
+            "--selector",
+            default=default_selector,
+            show_default=True,
+            metavar="SELECTOR",
+            help="The element, in CSS or as Playwright's locators have it; looked for in frames, too.",
+        ),
+        click.option("--page", metavar="TEXT", help="Part of the page's address, where the browser has several open."),
+        click.option(
+            "--cdp-url",
+            metavar="URL",
+            help="Where the session's browser is, if not where the service's own clients look for it.",
+        ),
+        click.option(
+            "--timeout",
+            type=SECONDS,
+            default=30.0,
+            show_default=True,
+            metavar="S",
+            help="Seconds to wait for the page.",
+        ),
+        base_url,
+        as_json,
+    )
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+@click.command(
+    epilog="""Example:
+
+    \b
+    anchor-uploads attach SESSION_ID report.pdf --selector "#resume"
+    """
+)
+@_command("input[type=file]")
+@click.option("--ignore-accept", is_flag=True, help="Attach what the input's accept does not allow, too.")
+def attach(ignore_accept: bool, **options: Any) -> None:
+    """Upload files and put them into a page's input.
+
+    Prints what the page has, once it has been seen that it has the files.
+    """
+    from anchor_uploads.playwright import attach_async
+
+    anyio.run(_into_page, options, lambda *given, **limits: attach_async(*given, **limits, ignore_accept=ignore_accept))
+
+
+@click.command()
+@_command("body")
+def drop(**options: Any) -> None:
+    """Upload files and drop them on a page.
+
+    The element is one that takes dropped files. Prints what the page has.
+    """
+    from anchor_uploads.playwright import drop_async
+
+    anyio.run(_into_page, options, drop_async)
+
+
+async def _into_page(options: dict[str, Any], give: Callable[..., Any]) -> None:
+    import playwright  # noqa: F401 - at once, and not only where it is used
+
+    from anchor_uploads import AsyncUploadClient
+    from anchor_uploads.progress import ProgressBar
+
+    async with AsyncUploadClient(base_url=options["base_url"]) as client:
+        # Says of a session that is not there what the browser's end of it could not say.
+        await client.get_session(options["session_id"])
+        url = options["cdp_url"] or _cdp_url(client.settings.base_url, client.settings.api_key, options["session_id"])
+        async with _connected(url) as browser:
+            # First, so that nothing is uploaded for a page that is not there.
+            target = await _found(browser, options)
+            with ProgressBar(files=len(options["files"])) as bar:
+                report = await client.upload_files(options["session_id"], options["files"], on_progress=bar)
+            report.raise_for_failures()
+            attached = await give(target, report.uploaded, timeout=options["timeout"])
+            address = target.page.url
+    for file in attached:
+        if options["as_json"]:
+            print(json.dumps({**attrs.asdict(file), "page": address}))
+        else:
+            print(printable(f"{file.name}  {human_size(file.size)}  in {options['selector']} of {address}"))
+
+
+def _cdp_url(base_url: str, api_key: str, session_id: str) -> str:
+    """Return where a session's browser is, by the rule of the service's own clients."""
+    parts = urlsplit(base_url)
+    scheme = "ws" if parts.scheme == "http" else "wss"
+    host = parts.netloc.replace("api.", "connect.", 1)
+    return f"{scheme}://{host}{parts.path}?apiKey={quote(api_key, safe='')}&sessionId={session_id}"
+
+
+@asynccontextmanager
+async def _connected(cdp_url: str) -> AsyncIterator[Browser]:
+    from playwright.async_api import Error, async_playwright
+
+    async with async_playwright() as playwright:
+        try:
+            yield await playwright.chromium.connect_over_cdp(cdp_url)
+        except Error as error:
+            # Its messages quote the URL, which holds the key.
+            told = error.message.replace(cdp_url, "(its CDP URL)").splitlines()[0]
+            raise RuntimeError(f"the session's browser cannot be used: {told}") from None
+
+
+async def _found(browser: Browser, options: dict[str, Any]) -> Locator:
+    """Return the one element that is meant, once it is there."""
+    selector, wanted = options["selector"], options["page"] or ""
+    pages: list[Page] = []
+    found: list[tuple[Locator, int]] = []
+    with anyio.move_on_after(options["timeout"]):
+        while True:
+            pages = [page for context in browser.contexts for page in context.pages if wanted in page.url]
+            found = [
+                (frame.locator(selector), count)
+                for page in pages
+                for frame in page.frames
+                if (count := await frame.locator(selector).count())
+            ]
+            if len(found) == 1 and found[0][1] == 1:
+                return found[0][0]
+            if found:
+                break
+            await anyio.sleep(_LOOK_SECONDS)
+    number = sum(count for _locator, count in found)
+    shown = ", ".join(f"{page.url:.80}" for page in pages) or "none"
+    raise RuntimeError(
+        f"{number or 'no'} elements match {selector!r}, and one is needed; name another with --selector, or the page "
+        f"with --page. Pages looked at: {shown}"
+    )

@@ -1,0 +1,146 @@
+"""A bar for programs, terminals and notebooks, to be handed in as `on_progress` (extra `[cli]`).
+
+from anchor_uploads.progress import ProgressBar
+
+client.upload_file(session_id, "report.pdf", on_progress=ProgressBar())
+
+with ProgressBar() as bar:
+    client.upload_files(session_id, paths, on_progress=bar)
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Column
+
+from anchor_uploads import UploadProgress
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["ProgressBar"]
+
+_NARROW = 72
+"""Columns of a terminal below which name, bar and percentage are all that fits on a line."""
+
+
+class ProgressBar:
+    """An `on_progress` that draws a bar for each file under way, and below them one for all.
+
+    It draws on stderr, or in the notebook; where neither can show it, nothing, so that logs stay clean. It ends when no
+    file is under way any more; as a context manager it ends with its block, which suits a batch. After an upload that
+    failed outside of a block, it ends when nobody holds it any more.
+
+    files: how many there will be, None if that is not known. size: their bytes altogether; with it the last bar tells
+    the time that remains. console: where to draw instead.
+    """
+
+    def __init__(self, *, files: int | None = None, size: int | None = None, console: Console | None = None) -> None:
+        console = Console(stderr=True) if console is None else console
+        self._bars = _Bars(
+            *_columns(console.width),
+            console=console,
+            disable=not (console.is_interactive or console.is_jupyter),
+            # What else is printed there would run through the bars.
+            redirect_stdout=Console().is_terminal,
+            expand=not console.is_jupyter,
+        )
+        self._files = files
+        self._size = size
+        self._under_way: dict[str, tuple[TaskID, int]] = {}
+        self._whole: set[str] = set()
+        self._ended = self._sent = 0
+        self._all: TaskID | None = None
+        self._in_block = False
+        if not self._bars.disable:
+            # A terminal whose cursor stays hidden is what an exception would leave behind.
+            weakref.finalize(self, self._bars.stop)
+
+    def __enter__(self) -> Self:
+        self._in_block = True
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._in_block = False
+        self._stop()
+
+    def __call__(self, progress: UploadProgress) -> None:
+        """Draw what is told of one file; one call at a time, as `upload_files` does."""
+        name = progress.name
+        if name not in self._under_way:
+            self._begin(progress)
+        task, before = self._under_way[name]
+        self._under_way[name] = task, progress.sent
+        self._sent += progress.sent - before
+        label = name if progress.attempt == 1 else f"{name} (attempt {progress.attempt})"
+        self._bars.update(task, completed=progress.sent, description=label)
+        if progress.sent == progress.total:
+            self._whole.add(name)
+            self._end(name)
+
+    def forget(self, name: str) -> None:
+        """Take away the bar of a file that failed."""
+        if name in self._under_way:
+            self._sent -= self._under_way[name][1]
+            self._bars.update(self._under_way[name][0], visible=False)
+            self._end(name)
+
+    def _begin(self, progress: UploadProgress) -> None:
+        self._bars.start()
+        if progress.name in self._whole:
+            # It was out whole, and goes out once more.
+            self._whole.remove(progress.name)
+            self._ended -= 1
+            self._sent -= progress.total
+        if self._all is None and (self._ended or self._under_way):
+            self._all = self._bars.add_task("", total=self._size, of_all=True)
+            for task in self._bars.tasks:
+                if task.finished and task.id != self._all:
+                    self._bars.remove_task(task.id)
+        self._under_way[progress.name] = self._bars.add_task(progress.name, total=progress.total), 0
+
+    def _end(self, name: str) -> None:
+        task, _sent = self._under_way.pop(name)
+        self._ended += 1
+        if self._all is not None:
+            self._bars.remove_task(task)
+            files = f"{self._ended} files" if self._files is None else f"{self._ended} of {self._files} files"
+            self._bars.update(self._all, description=files, completed=self._sent)
+        if not self._under_way and not self._in_block:
+            self._stop()
+
+    def _stop(self) -> None:
+        if not self._bars.disable:
+            self._bars.stop()
+
+
+class _Bars(Progress):
+    """The bar of all files stands below those of each."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(sorted(self.tasks, key=lambda task: bool(task.fields.get("of_all"))))
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    column = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    name = TextColumn("{task.description}", markup=False, table_column=column)
+    if width < _NARROW:
+        return [name, BarColumn(bar_width=8), TaskProgressColumn()]
+    bar = BarColumn(bar_width=20)
+    return [name, bar, DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn()]
