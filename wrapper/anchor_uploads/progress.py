@@ -93,6 +93,8 @@ class ProgressBar:
         if progress.sent == progress.total:
             self._whole.add(name)
             self._end(name)
+        else:
+            self._tell_of_all()
 
     def forget(self, name: str) -> None:
         """Take away the bar of a file that failed."""
@@ -120,10 +122,14 @@ class ProgressBar:
         self._ended += 1
         if self._all is not None:
             self._bars.remove_task(task)
-            files = f"{self._ended} files" if self._files is None else f"{self._ended} of {self._files} files"
-            self._bars.update(self._all, description=files, completed=self._sent)
+        self._tell_of_all()
         if not self._under_way and not self._in_block:
             self._stop()
+
+    def _tell_of_all(self) -> None:
+        if self._all is not None:
+            files = f"{self._ended} files" if self._files is None else f"{self._ended} of {self._files} files"
+            self._bars.update(self._all, description=files, completed=self._sent)
 
     def _stop(self) -> None:
         if not self._bars.disable:

@@ -1,0 +1,144 @@
+"""`anchor-uploads attach` and `drop`: what the command does to a page, and what it says of one that it cannot use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anchor_uploads import Session, UploadClient
+from support.form_site import FormSite, Received
+
+from .conftest import CONTENTS
+
+
+@pytest.fixture(scope="module")
+def context(session: Session) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.connect_over_cdp(str(session.cdp_url))
+        for page in browser.contexts[0].pages:
+            page.goto("about:blank")
+        yield browser.contexts[0]
+        browser.close()
+
+
+@pytest.fixture
+def page(context: Any) -> Iterator[Any]:
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    yield page
+    page.close()
+
+
+class Command:
+    """Runs the command as a process of its own, on the session of these tests."""
+
+    def __init__(self, client: UploadClient, session: Session, folder: Path) -> None:
+        self._client = client
+        self._session = session
+        self.paths = [str(folder / name) for name in CONTENTS]
+        for name, content in CONTENTS.items():
+            (folder / name).write_bytes(content)
+
+    def __call__(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        settings = self._client.settings
+        known = {"ANCHORBROWSER_API_KEY": settings.api_key, "ANCHORBROWSER_BASE_URL": settings.base_url}
+        done = subprocess.run(
+            [sys.executable, "-m", "anchor_uploads", name, self._session.id, *arguments],
+            env={**os.environ, **known, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=100,
+            check=False,
+        )
+        assert settings.api_key not in done.stdout + done.stderr
+        return done
+
+
+@pytest.fixture
+def command(client: UploadClient, session: Session, tmp_path: Path) -> Command:
+    return Command(client, session, tmp_path)
+
+
+def received() -> list[Received]:
+    return [Received(name, len(content), sha256(content).hexdigest()) for name, content in CONTENTS.items()]
+
+
+@pytest.mark.parametrize("place", ["main", "same-origin", "cross-origin", "shadow"])
+def test_attach_uploads_and_puts_the_files_into_the_input(
+    place: str, page: Any, site: FormSite, command: Command
+) -> None:
+    page.goto(site.url(place, "multiple"))
+    done = command("attach", *command.paths, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(file["name"], file["size"], file["page"]) for file in told] == [
+        (name, len(content), page.url) for name, content in CONTENTS.items()
+    ]
+    frame = page.frames[-1]
+    frame.locator("button").last.click()
+    assert site.submitted() == received()
+
+
+def test_drop_uploads_and_drops_the_files(page: Any, site: FormSite, command: Command) -> None:
+    page.goto(site.zone("cross-origin"))
+    done = command("drop", *command.paths, "--selector", "#zone")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()] == list(CONTENTS)
+    assert site.submitted() == received()
+
+
+@pytest.mark.parametrize("options", [[], ["--ignore-accept"]])
+def test_what_the_input_does_not_accept_is_refused_unless_that_is_wanted(
+    options: list[str], page: Any, site: FormSite, command: Command
+) -> None:
+    page.goto(site.url(attributes="multiple accept=image/png"))
+    done = command("attach", *command.paths, *options)
+    assert done.returncode == (0 if options else 1)
+    assert page.locator("input").evaluate("input => input.files.length") == (2 if options else 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--selector", "#none"], "no elements match '#none'"),
+        (["--selector", "body *"], "elements match 'body *', and one is needed"),
+        (["--page", "elsewhere"], "Pages looked at: none"),
+        (["--cdp-url", "ws://127.0.0.1:9/?apiKey=a-secret"], "cannot be used"),
+    ],
+)
+def test_nothing_is_uploaded_for_an_element_that_is_not_there(
+    arguments: list[str], told: str, page: Any, site: FormSite, command: Command, client: UploadClient, session: Session
+) -> None:
+    page.goto(site.url())
+    uploads = Path(str(client.upload_file(session.id, b"", filename="a").path)).parent
+    before = {path: path.stat() for path in uploads.iterdir()}
+    done = command("attach", command.paths[0], "--timeout", "1", *arguments)
+    assert {path: path.stat() for path in uploads.iterdir()} == before
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert told in done.stderr
+    assert "a-secret" not in done.stderr
+
+
+def test_of_several_pages_the_address_tells_which(page: Any, context: Any, site: FormSite, command: Command) -> None:
+    page.goto(site.url(attributes="class=mine multiple"))
+    other = context.new_page()
+    other.goto(site.url(attributes="class=other multiple"))
+    try:
+        ambiguous = command("attach", *command.paths)
+        assert ambiguous.returncode == 1
+        assert "2 elements match" in ambiguous.stderr
+        assert command("attach", *command.paths, "--page", "mine").returncode == 0
+    finally:
+        other.close()
+    assert page.locator("input").evaluate("input => input.files.length") == 2
