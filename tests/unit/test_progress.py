@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -135,3 +136,22 @@ def test_what_is_printed_elsewhere_stays_where_it_belongs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert (done.stdout, done.stderr) == ("a result\n", "")
+
+
+@pytest.mark.filterwarnings("default")
+def test_in_a_notebook_one_output_is_drawn_anew_without_further_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    code = (
+        "from anchor_uploads import UploadProgress\nfrom anchor_uploads.progress import ProgressBar\n"
+        "bar = ProgressBar()\nfor sent in (0, 1024, 4096): bar(UploadProgress('report.pdf', sent, 4096, 1))"
+    )
+    notebook = new_notebook(cells=[new_code_cell(code)])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    (output,) = notebook.cells[0].outputs
+    assert output.output_type == "display_data"
+    assert "report.pdf" in output.data["text/html"]
+    assert "4.0/4.0 KiB" in output.data["text/plain"]

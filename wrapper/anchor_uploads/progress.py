@@ -10,9 +10,10 @@ with ProgressBar() as bar:
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -37,6 +38,7 @@ __all__ = ["ProgressBar"]
 
 _NARROW = 72
 """Columns of a terminal below which name, bar and percentage are all that fits on a line."""
+_REDRAW_SECONDS = 0.1
 
 
 class ProgressBar:
@@ -52,7 +54,7 @@ class ProgressBar:
 
     def __init__(self, *, files: int | None = None, size: int | None = None, console: Console | None = None) -> None:
         console = Console(stderr=True) if console is None else console
-        self._bars = _Bars(
+        self._bars = (_NotebookBars if console.is_jupyter else _Bars)(
             *_columns(console.width),
             console=console,
             disable=not (console.is_interactive or console.is_jupyter),
@@ -141,6 +143,34 @@ class _Bars(Progress):
 
     def get_renderables(self) -> Iterator[RenderableType]:
         yield self.make_tasks_table(sorted(self.tasks, key=lambda task: bool(task.fields.get("of_all"))))
+
+
+class _NotebookBars(_Bars):
+    """Draws by what every notebook can do; rich's own way needs ipywidgets, and draws nothing without."""
+
+    _display: Any = None
+    _drawn = 0.0
+
+    def start(self) -> None:
+        if self._display is None:
+            from IPython.display import display  # pyright: ignore[reportMissingImports]
+
+            self._display = display(self, display_id=True)
+
+    def stop(self) -> None:
+        self._drawn = 0.0
+        self.refresh()
+        self._display = None
+
+    def refresh(self) -> None:
+        now = time.monotonic()
+        if self._display is not None and now - self._drawn >= _REDRAW_SECONDS:
+            self._drawn = now
+            self._display.update(self)
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        self.refresh()
 
 
 def _columns(width: int) -> list[ProgressColumn]:
