@@ -153,9 +153,9 @@ class _NotebookBars(_Bars):
 
     def start(self) -> None:
         if self._display is None:
-            from IPython.display import display  # pyright: ignore[reportMissingImports]
+            from IPython.display import display
 
-            self._display = display(self, display_id=True)
+            self._display = display(self, display_id=True)  # type: ignore[no-untyped-call]
 
     def stop(self) -> None:
         self._drawn = 0.0
