@@ -1,9 +1,15 @@
 """Put files into Anchor Browser sessions: streaming, replay-safe, verified.
 
-from anchor_uploads import UploadClient
+`UploadClient` and `AsyncUploadClient` upload. `anchor_uploads.playwright` and `anchor_uploads.cdp` give the files to a
+page, and `anchor_uploads.local` is an Anchor on your own machine, with fixtures for tests in
+`anchor_uploads.pytest_plugin`. What is raised stands in `anchor_uploads.errors`.
 
-with UploadClient() as client, client.session() as session:
-    uploaded = client.upload_file(session.id, "report.pdf")
+Example:
+    >>> from anchor_uploads import UploadClient
+    >>> with UploadClient() as client, client.session() as session:
+    ...     uploaded = client.upload_file(session.id, "report.pdf")
+    >>> uploaded.name
+    'report.pdf'
 """
 
 from __future__ import annotations

@@ -47,9 +47,12 @@ class BatchOptions(TypedDict, total=False):
 
 @frozen
 class FailedUpload:
-    """A file that was not uploaded. index: its place among the files, from 0 on. name: its name, None if it has none.
+    """A file of a batch that was not uploaded.
 
-    error: why, one of the errors that `upload_file` raises.
+    Attributes:
+        index: Its place among the files, from 0 on.
+        name: Its name; None if it has none.
+        error: Why: one of the errors that `UploadClient.upload_file` raises.
     """
 
     index: int
@@ -64,7 +67,10 @@ ResultCallback = Callable[[UploadedFile | FailedUpload], object]
 class UploadReport:
     """What became of a batch, each part in the order of the files.
 
-    warnings: names that differ in case or normal form only, and may be one to the other end's file system.
+    Attributes:
+        uploaded: The files that were uploaded.
+        failed: Those that were not, and why.
+        warnings: Names that differ in case or normal form only, and may be one to the other end's file system.
     """
 
     uploaded: tuple[UploadedFile, ...]
@@ -72,7 +78,11 @@ class UploadReport:
     warnings: tuple[str, ...] = ()
 
     def raise_for_failures(self) -> None:
-        """Raise `UploadsFailed`, which carries this report, if a file was not uploaded."""
+        """Raise an error if a file was not uploaded.
+
+        Raises:
+            UploadsFailed: With this report.
+        """
         if self.failed:
             total = len(self.uploaded) + len(self.failed)
             first = self.failed[0]

@@ -1,14 +1,9 @@
 """Files that lie on the browser's machine, given to a page over the Chrome DevTools Protocol.
 
-`set_input_files` takes any function that sends a CDP command to the page, for example Selenium's:
+`set_input_files` takes any function that sends a CDP command to the page, such as Selenium's `driver.execute_cdp_cmd`.
+`drop_files` drops the files where a page has no input. Users of Playwright have `anchor_uploads.playwright`.
 
-    from anchor_uploads.cdp import set_input_files
-
-    set_input_files(driver.execute_cdp_cmd, driver.find_element("css selector", "input[type=file]"), uploaded)
-
-`drop_files` drops them where a page has no such input. Users of Playwright have `anchor_uploads.playwright`.
-
-https://chromedevtools.github.io/devtools-protocol/
+Source: https://chromedevtools.github.io/devtools-protocol/
 """
 
 from __future__ import annotations
@@ -64,23 +59,42 @@ def set_input_files(
 ) -> tuple[AttachedFile, ...]:
     """Put files that lie on the browser's machine into an `<input type=file>`, and see that it has them.
 
-    send: sends one CDP command (method, params) to the target that holds the element's frame, and returns its result.
-    node: the input or its `<label>`, with an `objectId` or a `backendNodeId`, such as the RemoteObject of
-    `Runtime.evaluate`; or a Selenium `WebElement`.
-    files: what `upload_file` returned, or `RemoteFile`s, or lists of them. They replace what the input had. Several may
-    have one name.
-    ignore_accept: attach even what the input's `accept` does not allow, as a person can.
-    detached_ok: take an input that is not in the document, as pages make for a button that opens a file dialog.
-
-    The browser first shows what it makes of the paths in an input that is not part of the page. Names and sizes must
-    be as expected, and the files readable; the SHA-256, too, must be as expected where it is known, if the page is a
+    The browser first shows what it makes of the paths in an input that is not part of the page. Names and sizes must be
+    as expected, and the files readable; the SHA-256, too, must be as expected where it is known, if the page is a
     secure context and the file has at most `DIGEST_LIMIT` bytes (`AttachedFile.sha256` tells whether it was computed).
     Only then the page's own input gets them, with one `input` and one `change` event, both trusted; should the files
     have changed in between, the page hears nothing and its input is emptied. What the page does after that, such as
     emptying the input itself or going elsewhere, is no error.
 
-    Raises `AttachError`, and what `send` raises; if the connection breaks while the page gets the files, the
-    `AttachError` says that it may have them. Warns with `AttachedFileReplaced`.
+    Args:
+        send: Sends one CDP command (method, params) to the target that holds the element's frame, and returns its
+            result.
+        node: The input or its `<label>`, with an `objectId` or a `backendNodeId`, such as the RemoteObject of
+            `Runtime.evaluate`; or a Selenium `WebElement`.
+        files: What `upload_file` returned, or `RemoteFile`s, or lists of them. They replace what the input had. Several
+            may have one name.
+        ignore_accept: Whether to attach even what the input's `accept` does not allow, as a person can.
+        detached_ok: Whether to take an input that is not in the document, as pages make for a button that opens a file
+            dialog.
+
+    Returns:
+        What the browser has.
+
+    Raises:
+        AttachError: The input cannot take the files, or the browser cannot read them or finds others than expected. If
+            the connection breaks while the page gets the files, it says that the page may have them.
+
+    What `send` raises is raised, too.
+
+    Warns:
+        AttachedFileReplaced: A file took the place of one that had been attached before.
+
+    Example:
+        >>> from anchor_uploads.cdp import set_input_files
+        >>> cdp = page.context.new_cdp_session(page)
+        >>> node = cdp.send("Runtime.evaluate", {"expression": "document.querySelector('input')"})["result"]
+        >>> set_input_files(cdp.send, node, client.upload_file(session.id, "report.pdf"))[0].name
+        'report.pdf'
     """
     steps = into_page(files, _found(node), FileInput(ignore_accept=ignore_accept, detached_ok=detached_ok))
     return run(steps, _known_of(send))
@@ -93,7 +107,7 @@ async def set_input_files_async(
     ignore_accept: bool = False,
     detached_ok: bool = False,
 ) -> tuple[AttachedFile, ...]:
-    """`set_input_files` for a `send` that must be awaited."""
+    """Put files into an `<input type=file>`. As `set_input_files`, to be awaited, with a `send` that must be."""
     steps = into_page(files, _found(node), FileInput(ignore_accept=ignore_accept, detached_ok=detached_ok))
     return await run_async(steps, _known_of_async(send))
 
@@ -106,16 +120,34 @@ def drop_files(
 ) -> tuple[AttachedFile, ...]:
     """Drop files that lie on the browser's machine on an element that takes dropped files, and see that it has them.
 
-    send and files: as for `set_input_files`. node: the element, as there. position: where on it, in its own pixels from
-    its upper left corner; by default its middle.
-
     The files are probed as `set_input_files` does. The element is scrolled into view, and gets `dragenter`, `dragover`
     and `drop`, all trusted, with real files, as if a person had dragged them from a file manager. Nothing that is not
-    the element, in it or around it, hears of that. Something that stands in front of it is an error that names it, and
-    so is a page that does not accept what is dragged there; it sees the files leave again.
+    the element, in it or around it, hears of that.
 
-    Raises `AttachError`, and what `send` raises; if the connection breaks while the page gets the files, the
-    `AttachError` says that it may have them. Warns with `AttachedFileReplaced`.
+    Args:
+        send: As for `set_input_files`.
+        node: The element, as for `set_input_files`.
+        files: As for `set_input_files`.
+        position: Where on the element, in its own pixels from its upper left corner; by default its middle.
+
+    Returns:
+        What the browser has.
+
+    Raises:
+        AttachError: Something stands in front of the element, and is named, or the page does not accept what is dragged
+            there, and sees the files leave again; else as by `set_input_files`.
+
+    What `send` raises is raised, too.
+
+    Warns:
+        AttachedFileReplaced: A file took the place of one that had been attached before.
+
+    Example:
+        >>> from anchor_uploads.cdp import drop_files
+        >>> cdp = page.context.new_cdp_session(page)
+        >>> node = cdp.send("Runtime.evaluate", {"expression": "document.querySelector('p')"})["result"]
+        >>> drop_files(cdp.send, node, client.upload_file(session.id, "report.pdf"))[0].name
+        'report.pdf'
     """
     return run(into_page(files, _found(node), DropZone(position)), _known_of(send))
 
@@ -126,7 +158,7 @@ async def drop_files_async(
     *files: Attachable | Sequence[Attachable],
     position: tuple[float, float] | None = None,
 ) -> tuple[AttachedFile, ...]:
-    """`drop_files` for a `send` that must be awaited."""
+    """Drop files on an element. As `drop_files`, to be awaited, with a `send` that must be."""
     return await run_async(into_page(files, _found(node), DropZone(position)), _known_of_async(send))
 
 

@@ -101,7 +101,21 @@ class _Client(Generic[HttpClient]):
 
     @classmethod
     def from_settings(cls, settings: Settings, *, http_client: HttpClient | None = None) -> Self:
-        """Return a client with the settings of another, perhaps one of another process."""
+        """Return a client with the settings of another, perhaps one of another process.
+
+        Args:
+            settings: What the client is made with; they can be pickled.
+            http_client: As for the constructor.
+
+        Returns:
+            The client, with connections of its own.
+
+        Example:
+            >>> from anchor_uploads import UploadClient
+            >>> with UploadClient.from_settings(client.settings) as other:
+            ...     other.get_session(session.id)
+            'running'
+        """
         client = cls.__new__(cls)
         client._set_up(settings, http_client)
         return client
@@ -123,34 +137,72 @@ class _Client(Generic[HttpClient]):
 class UploadClient(_Client[httpx.Client]):
     """Uploads files into Anchor Browser sessions. Keep one and use it from any thread; it keeps its connections.
 
-    api_key, base_url: default to `ANCHORBROWSER_API_KEY` and `ANCHORBROWSER_BASE_URL`.
-    timeout, deadline, max_retries, retry_unknown, progress_interval: see `Settings`.
-    http_client: an `httpx.Client` of your own, for proxies, certificates, HTTP/2 or transports; never closed here. Its
-    headers, cookies and `auth` are used. Over HTTP/2 an answer that comes before the body is out is not understood:
-    such an upload ends with `ConnectionFailed`, at the latest after `Timeouts.write`.
-    Without one, the client may be used in a forked process, too: it makes connections of its own there.
+    In a forked process it makes connections of its own, unless it was given an `http_client`.
 
-    Raises `InvalidArgument` for a key or URL that cannot be right.
+    Args:
+        api_key: The key; by default that in `ANCHORBROWSER_API_KEY`.
+        base_url: Where the service is; by default `ANCHORBROWSER_BASE_URL`, else `https://api.anchorbrowser.io`.
+        timeout: Seconds for each phase of a request, or `Timeouts` (or `httpx.Timeout`) with a number for each; None
+            waits for ever.
+        deadline: Seconds for a whole call with all its attempts; None for no end.
+        max_retries: Further attempts after a failure that may be repeated; the README has the table.
+        retry_unknown: Whether to send again also what went out whole without an answer, and may be saved twice then.
+        progress_interval: Seconds between two calls of `on_progress`; 0 calls it for each block.
+        http_client: A client of your own, for proxies, certificates, HTTP/2 or transports. Its headers, cookies and
+            `auth` are used, and it is never closed here. Over HTTP/2 an answer that comes before the body is out is not
+            understood: such an upload ends with `ConnectionFailed`, at the latest after `Timeouts.write`.
+
+    Raises:
+        InvalidArgument: There is no key, or a key, URL or number that cannot be right.
+
+    Example:
+        >>> from anchor_uploads import UploadClient
+        >>> with UploadClient(max_retries=4, deadline=600) as client:
+        ...     sessions = client.list_sessions()
     """
 
     _connections: Connections
 
     def upload_file(self, session_id: SessionInput, file: FileInput, **options: Unpack[UploadOptions]) -> UploadedFile:
-        """Put `file` into the uploads directory of a session and return where it is.
+        """Put a file into the uploads directory of a session.
 
-        session_id: of a session, or what `create_session` returned.
-        file: a path, a URL that fsspec can read, bytes, a binary file object (read from its position on, never closed),
-        an upload that a web framework received, an iterable of bytes, or a tuple (filename, file[, content_type]).
-        What has no length is first copied to a temporary file. With a deadline, what may never come (a pipe, a file
-        object, an iterable, a URL) is read in another thread, which is left behind at the end.
-        filename, content_type: what to send instead of the file's own name and its own type or that of its name.
-        on_progress: called with `UploadProgress` before anything of an attempt is sent, at most every
-        `progress_interval` seconds, and at the end; what it raises aborts the upload. checksum: compute the SHA-256.
-        timeout, deadline, max_retries, retry_unknown: instead of the client's, for this call; `deadline=None` lifts it.
+        Args:
+            session_id: Of a session, or what `create_session` or `list_sessions` returned.
+            file: A path, a URL that fsspec can read, bytes, a binary file object (read from its position on, never
+                closed), an upload that a web framework received, an iterable of bytes, or a pair or triple of
+                filename, file and content type. What has no length is first copied to a temporary file.
+            filename (str): The name to send; by default the file's own.
+            content_type (str): The type to send; by default the file's own, or that of its name.
+            on_progress (Callable[[UploadProgress], object]): Called before anything of an attempt is sent, at most
+                every `progress_interval` seconds, and at the end. What it raises aborts the upload.
+            checksum (bool): Whether to compute the SHA-256 of what is sent.
+            timeout (float | Timeouts | httpx.Timeout | None): Seconds; the client's by default, as all that follow.
+            deadline (float | None): Seconds for this call; None lifts the client's. With one, what may never come (a
+                pipe, a file object, an iterable, a URL) is read in another thread, which is left behind at the end.
+            max_retries (int): Further attempts after a failure that may be repeated.
+            retry_unknown (bool): Whether to send again also what went out whole without an answer.
 
-        Raises `InvalidArgument` and `SourceError` before anything is sent, `SourceError` also for a file that changes
-        while it is read, and `ConnectionFailed`, `TimedOut`, `OutcomeUnknown`, `StatusError` or `UnexpectedResponse`.
-        Warns with `ContractDrift`. Source: the operation `POST /v1/sessions/{sessionId}/uploads`.
+        Returns:
+            Where the remote browser sees the file, and what was sent.
+
+        Raises:
+            InvalidArgument: The session id or an option cannot be right, or the client is closed. Nothing was sent.
+            SourceError: The file cannot be sent, or it changed while it was read. Nothing was saved.
+            ConnectionFailed: No answer, and the file did not go out whole. Nothing was saved.
+            TimedOut: The same, because it took too long.
+            OutcomeUnknown: The file went out whole and no answer came back. It may have been saved.
+            StatusError: The service answered with an error; a subclass tells which.
+            UnexpectedResponse: The answer is outside the contract, or a success came before the file was out.
+
+        Warns:
+            ContractDrift: The file was uploaded, but the answer is not quite the documented one.
+
+        Source: the operation `POST /v1/sessions/{sessionId}/uploads`.
+
+        Example:
+            >>> uploaded = client.upload_file(session.id, b"a,b", filename="table.csv", checksum=True)
+            >>> uploaded.size, uploaded.content_type
+            (3, 'text/csv')
         """
         session = SessionId(session_id)
         del session_id
@@ -167,17 +219,36 @@ class UploadClient(_Client[httpx.Client]):
         files: Iterable[FileInput] | Mapping[str, Content],
         **options: Unpack[BatchOptions],
     ) -> UploadReport:
-        """Put many files into a session, a few at a time, and report what became of each.
+        """Put many files into a session, a few at a time. One that fails does not stop the others.
 
-        files: any number of what `upload_file` takes, drawn as they are needed, or a mapping of names to files. One
-        that fails does not stop the others. concurrency: how many at a time (4; 10,000 at most). on_progress: called
-        with `UploadProgress`, one call at a time. on_result: called with the `UploadedFile` or `FailedUpload` of each
-        file as it ends, one call at a time. checksum: compute the SHA-256 of each. executor: what runs the uploads, for
-        example a `ProcessPoolExecutor` or Dask's; the files must then be paths, URLs or bytes, and `on_progress` is
-        called once for each file.
+        Args:
+            session_id: As for `upload_file`.
+            files: Any number of what `upload_file` takes, drawn as they are needed, or a mapping of names to files.
+            concurrency (int): How many at a time; 4 by default, 10,000 at most.
+            on_progress (Callable[[UploadProgress], object]): Called as by `upload_file`, never twice at once; with an
+                `executor` of other processes once for each file.
+            on_result (Callable[[UploadedFile | FailedUpload], object]): Called with what became of each file as it ends,
+                never twice at once.
+            checksum (bool): Compute the SHA-256 of each file.
+            executor (Executor): What runs the uploads, for example a `ProcessPoolExecutor` or Dask's. Unless it is a
+                `ThreadPoolExecutor`, the files must be paths, URLs or bytes.
 
-        Raises `SourceError` before anything is sent if two files of a collection have the same name,
-        `UploadsInterrupted` on Ctrl-C, and what `on_progress` and `on_result` raise.
+        Returns:
+            What became of each file, in their order.
+
+        Raises:
+            InvalidArgument: The session id, the files or an option cannot be right, or the client is closed.
+            SourceError: Two files of a collection have the same name. Nothing was sent.
+            UploadsInterrupted: On Ctrl-C, with the report so far.
+
+        What `on_progress` or `on_result` raises ends the batch, too.
+
+        Example:
+            >>> from pathlib import Path
+            >>> report = client.upload_files(session.id, Path(".").glob("*.pdf"), concurrency=8)
+            >>> [uploaded.name for uploaded in report.uploaded]
+            ['report.pdf']
+            >>> report.raise_for_failures()
         """
         session = SessionId(session_id)
         del session_id
@@ -191,43 +262,122 @@ class UploadClient(_Client[httpx.Client]):
             )
 
     def create_session(self, **body: Any) -> Session:
-        """Start a browser session; `body` is sent as it is, for example `session={"initial_url": "https://…"}`.
+        """Start a browser session.
 
-        Raises as `upload_file` does, but for `SourceError`. Source: the operation `POST /v1/sessions`.
+        Args:
+            body: What the service takes, sent as it is.
+
+        Returns:
+            The session, with the URL where CDP clients connect.
+
+        Raises:
+            InvalidArgument: The body cannot be sent as JSON, or the client is closed. Nothing was sent.
+            ConnectionFailed: No answer, and the request did not go out whole: no session was started.
+            TimedOut: The same, because it took too long.
+            OutcomeUnknown: The request went out whole and no answer came back.
+            StatusError: The service answered with an error; a subclass tells which.
+            UnexpectedResponse: The answer is outside the contract.
+
+        Source: the operation `POST /v1/sessions`.
+
+        Example:
+            >>> session = client.create_session(session={"timeout": {"max_duration": 5, "idle_timeout": 2}})
+            >>> client.end_session(session)
         """
         with self._call():
             return run(sessions.create_session(self.settings, body), self._connections.do)
 
     def get_session(self, session_id: SessionInput) -> str | None:
-        """Return the status of a session, in the service's words. Raises `SessionNotFound` if there is none."""
+        """Return the status of a session.
+
+        Args:
+            session_id: As for `upload_file`.
+
+        Returns:
+            The service's word for it, or None if it told none.
+
+        Raises:
+            SessionNotFound: There is no such session.
+            AnchorUploadsError: As by `create_session`.
+
+        Source: the operation `GET /v1/sessions/{sessionId}`.
+
+        Example:
+            >>> client.get_session(session.id)
+            'running'
+        """
         session = SessionId(session_id)
         del session_id
         with self._call():
             return run(sessions.get_session(self.settings, session), self._connections.do)
 
     def end_session(self, session_id: SessionInput) -> None:
-        """End a session and its browser. Raises `SessionNotFound` if there is none."""
+        """End a session and its browser.
+
+        Args:
+            session_id: As for `upload_file`.
+
+        Raises:
+            SessionNotFound: There is no such session.
+            AnchorUploadsError: As by `create_session`.
+
+        Source: the operation `DELETE /v1/sessions/{sessionId}`.
+
+        Example:
+            >>> client.end_session(session.id)
+        """
         session = SessionId(session_id)
         del session_id
         with self._call():
             run(sessions.end_session(self.settings, session), self._connections.do)
 
     def list_sessions(self) -> tuple[SessionInfo, ...]:
-        """Return the sessions of the API key that the service tells of, whoever started them, with their states.
+        """List the sessions of the API key that the service tells of, whoever started them.
+
+        Returns:
+            Their ids and states.
+
+        Raises:
+            AnchorUploadsError: As by `create_session`.
 
         Source: the operation `GET /v1/sessions/all/status`.
+
+        Example:
+            >>> session.id in [each.id for each in client.list_sessions()]
+            True
         """
         with self._call():
             return run(sessions.list_sessions(self.settings), self._connections.do)
 
     def end_all_sessions(self) -> None:
-        """End all sessions of the API key, whoever started them. Source: the operation `DELETE /v1/sessions/all`."""
+        """End all sessions of the API key, whoever started them.
+
+        Raises:
+            AnchorUploadsError: As by `create_session`.
+
+        Source: the operation `DELETE /v1/sessions/all`.
+        """
         with self._call():
             run(sessions.end_all_sessions(self.settings), self._connections.do)
 
     @contextmanager
     def session(self, **body: Any) -> Iterator[Session]:
-        """Start a session (see `create_session`) and end it when the block is left, however it is left."""
+        """Start a session, and end it when the block is left, however it is left.
+
+        Args:
+            body: As for `create_session`.
+
+        Yields:
+            The session.
+
+        Raises:
+            AnchorUploadsError: As by `create_session`.
+
+        Example:
+            >>> with client.session() as session:
+            ...     client.get_session(session)
+            'running'
+        """
         session = self.create_session(**body)
         try:
             yield session
@@ -258,6 +408,17 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
 
     It may be used in one event loop after another. With `httpx_aiohttp.HttpxAiohttpClient()` as `http_client` (extra
     `[aiohttp]`) it runs on aiohttp, which costs less where many small files are uploaded at once.
+
+    As `UploadClient`, with an `httpx.AsyncClient`.
+
+    Example:
+        >>> import anyio
+        >>> from anchor_uploads import AsyncUploadClient
+        >>> async def main():
+        ...     async with AsyncUploadClient() as client, client.session() as session:
+        ...         return await client.upload_file(session.id, b"content", filename="a.txt")
+        >>> anyio.run(main).size
+        7
     """
 
     _connections: AsyncConnections
@@ -265,9 +426,10 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
     async def upload_file(
         self, session_id: SessionInput, file: AsyncFileInput, **options: Unpack[UploadOptions]
     ) -> UploadedFile:
-        """Put `file` into the uploads directory of a session; see `UploadClient.upload_file`.
+        """Put a file into the uploads directory of a session.
 
-        An `on_progress` that has to be awaited is awaited. Cancelling it closes the file and the connection at once and
+        As `UploadClient.upload_file`, to be awaited; async file objects and iterables are files, too, and an
+        `on_progress` that has to be awaited is awaited. Cancelling it closes the file and the connection at once and
         leaves the client usable. What a thread still waits for then is left behind.
         """
         session = SessionId(session_id)
@@ -285,7 +447,10 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
         files: Iterable[AsyncFileInput] | AsyncIterable[AsyncFileInput] | Mapping[str, AsyncContent],
         **options: Unpack[BatchOptions],
     ) -> UploadReport:
-        """Put many files into a session; see `UploadClient.upload_files`. Cancelling it cancels what runs."""
+        """Put many files into a session, a few at a time.
+
+        As `UploadClient.upload_files`, to be awaited. Cancelling it cancels what runs.
+        """
         session = SessionId(session_id)
         del session_id
         with self._call():
@@ -298,37 +463,37 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
             )
 
     async def create_session(self, **body: Any) -> Session:
-        """Start a browser session; see `UploadClient.create_session`."""
+        """Start a browser session. As `UploadClient.create_session`, to be awaited."""
         with self._call():
             return await run_async(sessions.create_session(self.settings, body), self._connections.do)
 
     async def get_session(self, session_id: SessionInput) -> str | None:
-        """Return the status of a session; see `UploadClient.get_session`."""
+        """Return the status of a session. As `UploadClient.get_session`, to be awaited."""
         session = SessionId(session_id)
         del session_id
         with self._call():
             return await run_async(sessions.get_session(self.settings, session), self._connections.do)
 
     async def end_session(self, session_id: SessionInput) -> None:
-        """End a session and its browser; see `UploadClient.end_session`."""
+        """End a session and its browser. As `UploadClient.end_session`, to be awaited."""
         session = SessionId(session_id)
         del session_id
         with self._call():
             await run_async(sessions.end_session(self.settings, session), self._connections.do)
 
     async def list_sessions(self) -> tuple[SessionInfo, ...]:
-        """Return the sessions of the API key; see `UploadClient.list_sessions`."""
+        """List the sessions of the API key. As `UploadClient.list_sessions`, to be awaited."""
         with self._call():
             return await run_async(sessions.list_sessions(self.settings), self._connections.do)
 
     async def end_all_sessions(self) -> None:
-        """End all sessions of the API key; see `UploadClient.end_all_sessions`."""
+        """End all sessions of the API key. As `UploadClient.end_all_sessions`, to be awaited."""
         with self._call():
             await run_async(sessions.end_all_sessions(self.settings), self._connections.do)
 
     @asynccontextmanager
     async def session(self, **body: Any) -> AsyncIterator[Session]:
-        """Start a session and end it when the block is left; see `UploadClient.session`.
+        """Start a session, and end it when the block is left. As `UploadClient.session`, with `async with`.
 
         Also when it is left by a cancellation, which then waits for the service for up to 10 seconds.
         """
@@ -346,7 +511,7 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
             raise
 
     async def close(self) -> None:
-        """Close the connections; calls under way may end first. An `http_client` that was passed in stays open."""
+        """Close the connections; calls under way may end first. As `UploadClient.close`, to be awaited."""
         await self._connections.close()
 
     async def __aenter__(self) -> Self:
@@ -361,14 +526,32 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
 
 
 def upload_file(session_id: SessionInput, file: FileInput, **options: Any) -> UploadedFile:
-    """Upload one file with a client made for it, whose options are taken, too. Keep a client for many."""
+    """Upload one file with a client made for it. Keep an `UploadClient` for many.
+
+    Args:
+        session_id: As for `UploadClient.upload_file`.
+        file: As for `UploadClient.upload_file`.
+        options: Those of `UploadClient.upload_file`, and those of `UploadClient` itself, such as `api_key` or
+            `base_url`.
+
+    Returns:
+        Where the remote browser sees the file, and what was sent.
+
+    Raises:
+        AnchorUploadsError: As by `UploadClient.upload_file`.
+
+    Example:
+        >>> from anchor_uploads import upload_file
+        >>> upload_file(session.id, "report.pdf", max_retries=4).content_type
+        'application/pdf'
+    """
     of_file, of_client = _parted(options)
     with UploadClient(**of_client) as client:
         return client.upload_file(session_id, file, **of_file)
 
 
 async def upload_file_async(session_id: SessionInput, file: AsyncFileInput, **options: Any) -> UploadedFile:
-    """Upload one file with an `AsyncUploadClient` made for it; see `upload_file`."""
+    """Upload one file with an `AsyncUploadClient` made for it. As `upload_file`, to be awaited."""
     of_file, of_client = _parted(options)
     async with AsyncUploadClient(**of_client) as client:
         return await client.upload_file(session_id, file, **of_file)

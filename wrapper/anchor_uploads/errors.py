@@ -69,7 +69,9 @@ class UnexpectedResponse(AnchorUploadsError):
 
     Also a success that was said before the file was out. After one that came later, the file may have been saved.
 
-    Attributes: `status_code` (int), `body` (bytes, at most the first 64 KiB).
+    Attributes:
+        status_code (int): The HTTP status.
+        body (bytes): The body as it came, at most the first 64 KiB.
     """
 
     def __init__(self, text: str, *, status_code: int, body: bytes) -> None:
@@ -82,12 +84,12 @@ class StatusError(AnchorUploadsError):
     """The service answered with an error.
 
     Attributes:
-        status_code: the HTTP status (int).
-        code: the code in the error's body (int, str or None where there is none).
-        message: the message in the error's body (str or None).
-        body: the body as it came (bytes, at most the first 64 KiB).
-        retry_after: seconds to wait as the service asked for (float or None; RFC 9110 §10.2.3).
-        request_id: the service's own id of the request (str or None).
+        status_code (int): The HTTP status.
+        code (int | str | None): The code in the error's body; None where there is none.
+        message (str | None): The message in the error's body.
+        body (bytes): The body as it came, at most the first 64 KiB.
+        retry_after (float | None): Seconds to wait, as the service asked for (RFC 9110 §10.2.3).
+        request_id (str | None): The service's own id of the request.
     """
 
     def __init__(
@@ -137,8 +139,9 @@ class ServerError(StatusError):
 class AttachError(AnchorUploadsError):
     """A page's file input cannot get the files, or did not get them; nothing false is in it.
 
-    Attributes: `expected` (tuple of `RemoteFile`), `found` (tuple of `AttachedFile`); both are empty unless files were
-    compared.
+    Attributes:
+        expected (tuple[RemoteFile, ...]): What the page should have; empty unless files were compared.
+        found (tuple[AttachedFile, ...]): What it has; empty unless files were compared.
     """
 
     def __init__(
@@ -150,7 +153,11 @@ class AttachError(AnchorUploadsError):
 
 
 class UploadsFailed(AnchorUploadsError):
-    """Files of a batch were not uploaded; `report` (`UploadReport`) tells which, and why."""
+    """Files of a batch were not uploaded.
+
+    Attributes:
+        report (UploadReport): Which, and why.
+    """
 
     def __init__(self, text: str, *, report: UploadReport) -> None:
         super().__init__(text)
@@ -158,7 +165,11 @@ class UploadsFailed(AnchorUploadsError):
 
 
 class UploadsInterrupted(KeyboardInterrupt):
-    """Ctrl-C stopped a batch; `report` (`UploadReport`) tells what was done before."""
+    """Ctrl-C stopped a batch.
+
+    Attributes:
+        report (UploadReport): What was done before.
+    """
 
     def __init__(self, report: UploadReport) -> None:
         super().__init__("the batch was interrupted")

@@ -1,18 +1,16 @@
-"""An uploaded file into a page, with Playwright, and verified:
-
-    from anchor_uploads.playwright import attach, drop
-
-    uploaded = client.upload_file(session.id, "report.pdf")
-    attach(page.get_by_label("Resume"), uploaded)
-
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Attach").click()
-    attach(chooser.value, uploaded)
-
-    drop(page.get_by_text("Drop files here"), uploaded)
+"""An uploaded file into a page, with Playwright, and verified.
 
 Playwright's own `set_input_files` and `drop` send the bytes once more, refuse 50 MiB to a browser elsewhere, and cannot
 name a file that is there already. Needs Playwright, and a browser that speaks CDP (Chromium).
+
+Example:
+    >>> from anchor_uploads.playwright import attach, drop
+    >>> uploaded = client.upload_file(session.id, "report.pdf")
+    >>> attached = attach(page.get_by_label("Resume"), uploaded)
+    >>> with page.expect_file_chooser() as chooser:
+    ...     page.get_by_role("button", name="Attach").click()
+    >>> attached = attach(chooser.value, uploaded)
+    >>> dropped = drop(page.get_by_text("Drop files here"), uploaded)
 """
 
 from __future__ import annotations
@@ -70,20 +68,32 @@ def attach(
 ) -> tuple[AttachedFile, ...]:
     """Put files that the remote browser's machine already has into a file input, and see that the page has them.
 
-    target: a `Locator` or `ElementHandle` of an `<input type=file>` or its `<label>`, visible or not, in any frame or
-    open shadow root; or the `FileChooser` of a button, whose input need not be in the page.
-    files: what `upload_file` returned, or `RemoteFile(path, size)`, or lists of them. They replace what the input had.
-    timeout: seconds to find the element, and as many to attach. ignore_accept: attach also what the input's `accept`
-    does not allow.
+    The page gets one trusted `input` and one trusted `change` event, as if a person had chosen the files, and nothing
+    else: no attribute, no global, no focus. `anchor_uploads.cdp.set_input_files` tells what is checked, and when. A
+    page that goes elsewhere once it has the files, or closes itself, is no error.
 
-    Returns what the browser has: names, sizes, and SHA-256 where it was to be compared and could be. The page gets one
-    trusted `input` and one trusted `change` event, as if a person had chosen the files, and nothing else: no attribute,
-    no global, no focus. `anchor_uploads.cdp.set_input_files` tells what is checked, and when. A page that goes
-    elsewhere once it has the files, or closes itself, is no error.
+    Args:
+        target: An `<input type=file>` or its `<label>`, visible or not, in any frame or open shadow root; or the
+            `FileChooser` of a button, whose input need not be in the page.
+        files: What `upload_file` returned, or `RemoteFile`s, or lists of them. They replace what the input had.
+        timeout: Seconds to find the element, and as many to attach.
+        ignore_accept: Whether to attach also what the input's `accept` does not allow, as a person can.
 
-    Raises `AttachError` if the element cannot take the files, the browser cannot read them or finds others than
-    expected, or time is up; nothing false is in the input then. Where the page may have the files all the same, the
-    error says so. Warns with `AttachedFileReplaced`.
+    Returns:
+        What the browser has: names, sizes, and SHA-256 where it was to be compared and could be.
+
+    Raises:
+        AttachError: The element cannot take the files, the browser cannot read them or finds others than expected, or
+            time is up; nothing false is in the input then. Where the page may have the files all the same, it says so.
+        TypeError: The target is no element, or one of Playwright's other API.
+
+    Warns:
+        AttachedFileReplaced: A file took the place of one that had been attached before.
+
+    Example:
+        >>> from anchor_uploads.playwright import attach
+        >>> attach(page.get_by_label("Resume"), client.upload_file(session.id, b"content", filename="a.txt"))[0].size
+        7
     """
     from playwright import sync_api as api
 
@@ -98,7 +108,7 @@ async def attach_async(
     timeout: float = 30.0,
     ignore_accept: bool = False,
 ) -> tuple[AttachedFile, ...]:
-    """`attach` for Playwright's async API."""
+    """Put files into a file input of a page. As `attach`, to be awaited, for Playwright's async API."""
     from playwright import async_api as api
 
     _check(target, api, other="attach")
@@ -114,18 +124,32 @@ def drop(
 ) -> tuple[AttachedFile, ...]:
     """Drop files that the remote browser's machine already has on an element that takes dropped files.
 
-    target: a `Locator` or `ElementHandle`, in any frame or shadow root; it is scrolled into view.
-    files: what `upload_file` returned, or `RemoteFile(path, size)`, or lists of them.
-    position: where on the element, in its own pixels from its upper left corner; by default its middle.
-    timeout: seconds to find the element, and as many to drop.
+    The page gets trusted `dragenter`, `dragover` and `drop` events with real files, as if a person had dragged them
+    from a file manager; `anchor_uploads.cdp.drop_files` tells what is checked, and when.
 
-    Returns what the browser has, as `attach` does. The page gets trusted `dragenter`, `dragover` and `drop` events with
-    real files, as if a person had dragged them from a file manager; `anchor_uploads.cdp.drop_files` tells what is
-    checked, and when.
+    Args:
+        target: An element in any frame or shadow root; it is scrolled into view.
+        files: As for `attach`.
+        position: Where on the element, in its own pixels from its upper left corner; by default its middle.
+        timeout: Seconds to find the element, and as many to drop.
 
-    Raises `AttachError` if something stands in front of the element, the page does not accept what is dropped there,
-    the browser cannot read the files or finds others than expected, or time is up. Where the page may have the files
-    all the same, the error says so. Warns with `AttachedFileReplaced`.
+    Returns:
+        What the browser has, as `attach` does.
+
+    Raises:
+        AttachError: Something stands in front of the element, the page does not accept what is dropped there, the
+            browser cannot read the files or finds others than expected, or time is up. Where the page may have the
+            files all the same, it says so.
+        TypeError: The target is no element, or one of Playwright's other API.
+
+    Warns:
+        AttachedFileReplaced: A file took the place of one that had been attached before.
+
+    Example:
+        >>> from anchor_uploads.playwright import drop
+        >>> zone = page.get_by_text("Drop files here")
+        >>> drop(zone, client.upload_file(session.id, b"content", filename="a.txt"))[0].name
+        'a.txt'
     """
     from playwright import sync_api as api
 
@@ -139,7 +163,7 @@ async def drop_async(
     position: tuple[float, float] | None = None,
     timeout: float = 30.0,
 ) -> tuple[AttachedFile, ...]:
-    """`drop` for Playwright's async API."""
+    """Drop files on an element of a page. As `drop`, to be awaited, for Playwright's async API."""
     from playwright import async_api as api
 
     _check(target, api, other="drop")
@@ -158,8 +182,27 @@ def upload_and_attach(
 ) -> UploadedFile:
     """Upload one file into a session and attach it to an input of a page there.
 
-    upload_options: those of `UploadClient.upload_file`, such as `filename=` or `checksum=True`, with which the page
-    compares the SHA-256, too. attach_timeout: seconds for `attach`. Raises what both raise.
+    Args:
+        client: What uploads.
+        session_id: The session of the page's browser.
+        target: As for `attach`.
+        file: As for `UploadClient.upload_file`.
+        attach_timeout: Seconds for `attach`.
+        ignore_accept: As for `attach`.
+        upload_options: Those of `UploadClient.upload_file`, such as `filename`, or `checksum=True`, with which the page
+            compares the SHA-256, too.
+
+    Returns:
+        What was uploaded.
+
+    Raises:
+        AnchorUploadsError: As by `UploadClient.upload_file` and `attach`.
+        TypeError: As by `attach`.
+
+    Example:
+        >>> from anchor_uploads.playwright import upload_and_attach
+        >>> upload_and_attach(client, session.id, page.get_by_label("Resume"), "report.pdf", checksum=True).name
+        'report.pdf'
     """
     uploaded = client.upload_file(session_id, file, **upload_options)
     attach(target, uploaded, timeout=attach_timeout, ignore_accept=ignore_accept)
@@ -176,7 +219,7 @@ async def upload_and_attach_async(
     ignore_accept: bool = False,
     **upload_options: Any,
 ) -> UploadedFile:
-    """`upload_and_attach` for `AsyncUploadClient` and Playwright's async API."""
+    """Upload one file and attach it. As `upload_and_attach`, to be awaited, with the async client and API."""
     uploaded = await client.upload_file(session_id, file, **upload_options)
     await attach_async(target, uploaded, timeout=attach_timeout, ignore_accept=ignore_accept)
     return uploaded

@@ -1,15 +1,15 @@
-"""Fixtures for testing code that uploads into Anchor sessions, against a local Anchor:
-
-    def test_the_report_is_sent(anchor_server, anchor_session):
-        send_report(session_id=anchor_session.id)          # finds the local Anchor by its environment variables
-        report = anchor_server.wait_for_upload(anchor_session.id, "report.csv")
-        assert report.read_bytes() == b"quarterly figures"
-
-    def test_it_survives_an_outage(anchor_session, anchor_faults):
-        anchor_faults.add("upload_file", status=503, retry_after=0)
-        send_report(session_id=anchor_session.id)
+"""Fixtures for testing code that uploads into Anchor sessions, against a local Anchor.
 
 pytest loads this in every run of every project in the environment, so it imports nothing before a fixture is asked for.
+
+Example:
+    >>> def test_the_report_is_sent(anchor_server, anchor_session):
+    ...     send_report(session_id=anchor_session.id)  # finds the local Anchor by its environment variables
+    ...     report = anchor_server.wait_for_upload(anchor_session.id, "report.csv")
+    ...     assert report.read_bytes() == b"quarterly figures"
+    >>> def test_it_survives_an_outage(anchor_session, anchor_faults):
+    ...     anchor_faults.add("upload_file", status=503, retry_after=0)
+    ...     send_report(session_id=anchor_session.id)
 """
 
 from __future__ import annotations

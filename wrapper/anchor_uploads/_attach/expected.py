@@ -32,10 +32,17 @@ def _last_part(remote: RemoteFile) -> str:
 class RemoteFile:
     """A file that lies on the browser's machine, however it came there.
 
-    path: absolute, as that machine writes it (POSIX, or Windows with a drive or a server). size: bytes.
-    name: what the page must see; by default the last part of the path.
-    sha256: hexadecimal; compared if the page can compute it. content_type: counts for the input's `accept` beside the
-    type that the browser gives the file.
+    Attributes:
+        path: Absolute, as that machine writes it (POSIX, or Windows with a drive or a server).
+        size: Bytes.
+        name: What the page must see; by default the last part of the path.
+        sha256: Hexadecimal; compared if the page can compute it.
+        content_type: Counts for the input's `accept` beside the type that the browser gives the file.
+
+    Example:
+        >>> from anchor_uploads.cdp import RemoteFile
+        >>> RemoteFile("/uploads/report.pdf", 5).name
+        'report.pdf'
     """
 
     path: str
@@ -47,10 +54,13 @@ class RemoteFile:
 
 @frozen
 class AttachedFile:
-    """A file as the page's browser has it. size: bytes.
+    """A file as the page's browser has it.
 
-    sha256: hexadecimal, of the content that the page would read; None if it was not computed. problem: why the browser
-    cannot read the file, in its own words, or None.
+    Attributes:
+        name: As the page sees it.
+        size: Bytes.
+        sha256: Of the content that the page would read, in hexadecimal; None if it was not computed.
+        problem: Why the browser cannot read the file, in its own words; None if it can.
     """
 
     name: str

@@ -41,7 +41,14 @@ class Sent(Enum):
 
 @frozen
 class UploadProgress:
-    """How far one attempt is: `sent` of `total` bytes of the file called `name`; `attempt` counts from 1."""
+    """How far one attempt to upload a file is.
+
+    Attributes:
+        name: The file's name.
+        sent: Its bytes that were sent.
+        total: All its bytes.
+        attempt: Which attempt, from 1 on.
+    """
 
     name: str
     sent: int

@@ -48,9 +48,16 @@ _KINDS: dict[int, tuple[type[errors.StatusError], str]] = {
 class UploadedFile:
     """A file that a session has.
 
-    session_id: the session. name, size (bytes), content_type: as they were sent. path: where the remote browser sees
-    the file, or None if the service did not tell. status, message: the service's own words, or None.
-    attempts: how many requests it took. sha256: the digest of what was sent (hexadecimal), if it was asked for.
+    Attributes:
+        session_id: The session.
+        name: As it was sent.
+        size: Bytes.
+        content_type: As it was sent.
+        path: Where the remote browser sees the file; None if the service did not tell.
+        status: The service's own word, or None.
+        message: The service's own words, or None.
+        attempts: How many requests it took.
+        sha256: Of what was sent, in hexadecimal; None unless `checksum=True` asked for it.
     """
 
     session_id: str
@@ -70,9 +77,12 @@ def _hide_query(url: str | None) -> str:
 
 @frozen
 class Session:
-    """A running browser session. cdp_url: where CDP clients connect; it carries the API key, and `repr` hides that.
+    """A running browser session.
 
-    live_view_url: a page that shows the session. Either is None if the service did not tell it.
+    Attributes:
+        id: Its id, a UUID.
+        cdp_url: Where CDP clients connect; None if the service did not tell. It carries the API key; `repr` hides that.
+        live_view_url: A page that shows the session; None if the service did not tell.
     """
 
     id: str
@@ -82,8 +92,12 @@ class Session:
 
 @frozen
 class SessionInfo:
-    """A session in a list of them. status: the service's word for its state. created_at: when it was started, as the
-    service writes it (RFC 3339). Either is None if the service did not tell it.
+    """A session in a list of them.
+
+    Attributes:
+        id: Its id, a UUID.
+        status: The service's word for its state; None if it did not tell.
+        created_at: When it was started, as the service writes it (RFC 3339); None if it did not tell.
     """
 
     id: str

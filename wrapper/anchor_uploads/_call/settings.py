@@ -65,9 +65,18 @@ def _seconds(default: float | None) -> Any:
 class Timeouts:
     """How long to wait for what, in seconds; None (or more than 30 years) waits for ever.
 
-    connect: until a connection stands. write: for the network to take the next block. answer: for the answer's first
-    byte, counted from the last byte sent, while the service stores the file; an interim answer (1xx) starts it anew.
-    read: for the rest of the answer.
+    Attributes:
+        connect: Until a connection stands.
+        write: For the network to take the next block.
+        answer: For the answer's first byte, counted from the last byte sent, while the service stores the file; an
+            interim answer (1xx) starts it anew.
+        read: For the rest of the answer.
+
+    Example:
+        >>> from anchor_uploads import Timeouts, UploadClient
+        >>> with UploadClient(timeout=Timeouts(answer=900)) as client:
+        ...     client.settings.timeouts.connect
+        10.0
     """
 
     connect: float | None = _seconds(10.0)
@@ -169,14 +178,24 @@ class CallOptions(TypedDict, total=False):
 
 @frozen
 class Settings:
-    """What a client was made with. Picklable; `attrs.evolve` makes changed copies. The key is shown by neither `repr`
-    nor `attrs.asdict`, only by `api_key`.
+    """What a client was made with. Picklable; `attrs.evolve` makes changed copies.
 
-    timeouts: for each phase (a number of seconds holds for all; an `httpx.Timeout` is taken, too). deadline: seconds
-    for a whole call with all its attempts, None for no end. max_retries: further attempts after a failure that may be
-    repeated (see the README).
-    retry_unknown: also repeat a request that went out whole without an answer.
-    progress_interval: seconds between two calls of `on_progress`; 0 calls it for each block.
+    Attributes:
+        api_key: The key; neither `repr` nor `attrs.asdict` shows it.
+        base_url: Where the service is, without a slash at the end.
+        timeouts: For each phase; a number of seconds holds for all, and an `httpx.Timeout` is taken, too.
+        deadline: Seconds for a whole call; None for no end.
+        max_retries: As for `UploadClient`.
+        retry_unknown: As for `UploadClient`.
+        progress_interval: Seconds, as for `UploadClient`.
+
+    Raises:
+        InvalidArgument: One of them cannot be right.
+
+    Example:
+        >>> from anchor_uploads import Settings
+        >>> Settings(api_key="my-key", deadline=600).base_url
+        'https://api.anchorbrowser.io'
     """
 
     _api_key: ApiKey = field(alias="api_key", converter=ApiKey, validator=_check_api_key)
@@ -189,13 +208,28 @@ class Settings:
 
     @property
     def api_key(self) -> str:
+        """The key, in the clear."""
         return self._api_key.reveal
 
     @classmethod
     def from_environment(cls, *, api_key: str | None, base_url: str | None, **others: Any) -> Settings:
         """Return settings whose key and base URL come from the environment where they are None.
 
-        Raises `InvalidArgument` for what cannot be right.
+        Args:
+            api_key: The key; None takes that in `ANCHORBROWSER_API_KEY`.
+            base_url: Where the service is; None takes `ANCHORBROWSER_BASE_URL`, else `https://api.anchorbrowser.io`.
+            others: The other attributes.
+
+        Returns:
+            The settings.
+
+        Raises:
+            InvalidArgument: There is no key, or one of them cannot be right.
+
+        Example:
+            >>> from anchor_uploads import Settings
+            >>> Settings.from_environment(api_key=None, base_url=None).max_retries
+            2
         """
         key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
         if key is None:
@@ -204,7 +238,21 @@ class Settings:
         return cls(api_key=key, base_url=url, **others)
 
     def changed(self, options: CallOptions) -> Settings:
-        """Return these settings with `options` put in their place, for one call."""
+        """Return these settings with others in their place, for one call.
+
+        Args:
+            options: `timeout`, `deadline`, `max_retries` and `retry_unknown`; None changes nothing but `deadline`.
+
+        Returns:
+            The settings.
+
+        Raises:
+            InvalidArgument: One of them cannot be right.
+
+        Example:
+            >>> client.settings.changed({"deadline": 5.0}).deadline
+            5.0
+        """
         changes: dict[str, Any] = {
             {"timeout": "timeouts"}.get(name, name): value
             for name, value in options.items()

@@ -1,13 +1,15 @@
 """The Anchor API on your own machine: real HTTP, real files, a real headless Chromium per session.
 
-    from anchor_uploads.local import LocalServer
+`LocalServer` needs the extra: `pip install "anchor-uploads[local]"`. `find_browser` and `BrowserNotFound` need nothing
+beyond the standard library, so an installer can ask first. `anchor_uploads.local.faults` makes requests fail on demand.
 
-    with LocalServer() as anchor:
-        anchor.base_url    # "http://127.0.0.1:49152"
-        anchor.api_key     # goes into the anchor-api-key header
-
-`LocalServer` and `serve` need the extra: `pip install "anchor-uploads[local]"`. `find_browser` and
-`BrowserNotFound` need nothing beyond the standard library, so an installer can ask first.
+Example:
+    >>> from anchor_uploads import UploadClient
+    >>> from anchor_uploads.local import LocalServer
+    >>> with LocalServer(browser=False) as anchor:
+    ...     with UploadClient(base_url=anchor.base_url, api_key=anchor.api_key) as client:
+    ...         len(client.list_sessions())
+    0
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
 """Faults on demand: what a service has to cope with, when a test wants it.
 
-    server.faults.add("upload_file", status=503, retry_after=1)     # the next upload, once
-    server.faults.add("upload_file", drop_after=100_000)            # the connection breaks in the middle
-    server.faults.add("upload_file", drop_answer=True)              # the file is there, but nobody says so
-
 Each request meets the oldest fault that fits it, or none.
+
+Example:
+    >>> fault = anchor.faults.add("upload_file", status=503, retry_after=1)  # the next upload, once
+    >>> fault = anchor.faults.add("upload_file", drop_after=100_000)  # the connection breaks in the middle
+    >>> fault = anchor.faults.add("upload_file", drop_answer=True)  # the file is there, but nobody says so
+    >>> len(anchor.faults.pending)
+    3
 """
 
 from __future__ import annotations
@@ -62,22 +65,27 @@ def _status(_fault: object, _attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class Fault:
-    """What happens to requests that fit.
+    """What happens to requests that fit: in the order of the attributes from `delay` on, and several can be combined.
 
-    Which ones:
-    - `operation`: one of `OPERATIONS`.
-    - `session_id`: the session they are for; None is any.
-    - `times`: how many of them; None is all, until `Faults.clear`.
+    Attributes:
+        operation: Which requests: one of `OPERATIONS`.
+        session_id: The session they are for; None is any.
+        times: How many of them; None is all, until `Faults.clear`.
+        delay: So many seconds pass before the server looks at the request.
+        bytes_per_second: It reads the request's body no faster than that.
+        drop_after: The connection breaks when about so many bytes of the body were read; 0 is before any.
+        status: The answer, in place of the operation.
+        body: Of that answer: sent as it is if it is text, else as JSON; None is an error in the shape of the contract.
+        retry_after: The header of that answer: seconds, or a date as text.
+        drop_answer: All is done as asked, but the connection breaks in place of the answer.
 
-    What, in this order (several can be combined):
-    - `delay`: so many seconds pass before the server looks at the request.
-    - `bytes_per_second`: it reads the request's body no faster than that.
-    - `drop_after`: the connection breaks when about so many bytes of the body were read; 0 is before any.
-    - `status`: the answer, in place of the operation. `body` is sent as it is if it is text, else as JSON; None is an
-      error in the shape of the contract. `retry_after` is the header's value: seconds, or a date.
-    - `drop_answer`: all is done as asked, but the connection breaks in place of the answer.
+    Raises:
+        ValueError: One of them cannot be meant.
 
-    Raises `ValueError` that says which of them cannot be meant.
+    Example:
+        >>> from anchor_uploads.local.faults import Fault
+        >>> Fault(operation="upload_file", delay=0.5, status=429, retry_after=1).times
+        1
     """
 
     operation: str = field(validator=_operation)
@@ -124,7 +132,23 @@ class Faults:
         return f"<Faults: {len(self.pending)} pending>"
 
     def add(self, operation: str, /, **what: Any) -> Fault:
-        """Let requests for `operation` fail; `Fault` tells how. It comes after those added before."""
+        """Let requests for an operation fail. It comes after the faults that were added before.
+
+        Args:
+            operation: One of `OPERATIONS`.
+            what: The other attributes of a `Fault`.
+
+        Returns:
+            The fault.
+
+        Raises:
+            ValueError: A fault has no such attribute, or the value cannot be meant.
+
+        Example:
+            >>> fault = anchor.faults.add("upload_file", status=503, retry_after=0)
+            >>> client.upload_file(session.id, b"content", filename="a.txt").attempts
+            2
+        """
         unknown = what.keys() - {attribute.name for attribute in fields(Fault)}
         if unknown:
             known = ", ".join(attribute.name for attribute in fields(Fault))
@@ -146,7 +170,17 @@ class Faults:
             self._pending.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Return the fault that a request meets; it counts as met."""
+        """Return the fault that a request meets; it counts as met.
+
+        Args:
+            method: Of the request, such as `POST`.
+            path: Of the request, such as `/v1/sessions`.
+
+        Example:
+            >>> fault = anchor.faults.add("create_session", status=429)
+            >>> anchor.faults.take("POST", "/v1/sessions").status
+            429
+        """
         for operation, its_method, its_path in _ROUTES:
             found = its_path.fullmatch(path)
             if found is not None and method == its_method:

@@ -24,10 +24,12 @@ _LISTED = 10
 class ReceivedUpload:
     """A file that was uploaded, as it is on this machine.
 
-    - `size`: in bytes.
-    - `content_type`: what the client said that it is; None if it said nothing.
-    - `sha256`: of its bytes as they came in, in hexadecimal.
-    - `path`: where it is for as long as its session lives.
+    Attributes:
+        name: As the client sent it.
+        size: Bytes.
+        content_type: What the client said that it is; None if it said nothing.
+        sha256: Of its bytes as they came in, in hexadecimal.
+        path: Where it is for as long as its session lives.
     """
 
     name: str
@@ -45,9 +47,11 @@ class ReceivedUpload:
 class ReceivedRequest:
     """A request, when it was answered.
 
-    - `path`: without the query, which may hold the key.
-    - `status`: of the answer; None if the connection broke before there was one.
-    - `seconds`: from its head to its answer.
+    Attributes:
+        method: Such as `POST`.
+        path: Without the query, which may hold the key.
+        status: Of the answer; None if the connection broke before there was one.
+        seconds: From its head to its answer.
     """
 
     method: str

@@ -45,27 +45,35 @@ _logger = logging.getLogger("anchor_uploads.local")
 class LocalServer:
     """The Anchor API on this machine, for as long as its `with` block (or `async with`) runs.
 
-    - `host`: the address to listen on.
-    - `port`: the port to listen on; 0 takes a free one.
-    - `browser`: whether each session starts a headless Chromium.
-    - `api_key`: the key that clients must send; None makes a random one.
-    - `max_upload_bytes`: the largest file that is accepted, in bytes; None means any.
-    - `directory`: where the sessions keep their files. It is created if need be, and stays; what
-      the sessions put there goes. None takes a temporary directory.
-    - `max_sessions`: how many sessions may run at once; one more is answered with 429. None means
-      16 with browsers, and 10 000 without, which are but a directory each.
-    - `allow_remote`: whether `host` may be other than loopback, so that other machines are let in
-      who know the key, and whether the server answers to names other than its own.
-    - `public_url`: where clients reach it through a proxy before it, such as `https://anchor.example`; the URLs that
-      it returns begin so. None takes the name that a request calls it by.
+    Once entered, it accepts connections. Leaving ends all sessions and returns when no thread, process or file is left,
+    Ctrl-C or not. What an earlier server has left that was killed is swept away on entering: in the temporary
+    directory, and in `directory`.
 
-    `faults` makes requests fail on demand; see `anchor_uploads.local.faults`. `uploads`, `requests` and
-    `wait_for_upload` tell what has arrived. What an earlier server
-    has left that was killed is swept away on entering: in the temporary directory, and in `directory`.
+    Args:
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one.
+        browser: Whether each session starts a headless Chromium.
+        api_key: The key that clients must send; None makes a random one.
+        max_upload_bytes: The largest file that is accepted, in bytes; None means any.
+        directory: Where the sessions keep their files. It is created if need be, and stays; what the sessions put there
+            goes. None takes a temporary directory.
+        max_sessions: How many sessions may run at once; one more is answered with 429. None means 16 with browsers, and
+            10,000 without, which are but a directory each.
+        allow_remote: Whether `host` may be other than loopback, so that other machines are let in who know the key, and
+            whether the server answers to names other than its own.
+        public_url: Where clients reach it through a proxy before it, such as `https://anchor.example`; the URLs that it
+            returns begin so. None takes the name that a request calls it by.
 
-    Entering raises `BrowserNotFound` if `browser` is true and there is none, and `OSError` if the
-    address or the directory cannot be used. Once entered, the server accepts connections. Leaving
-    ends all sessions and returns when no thread, process or file is left, Ctrl-C or not.
+    Raises:
+        ValueError: One of them cannot be meant.
+        BrowserNotFound: On entering, if `browser` is true and there is none.
+        OSError: On entering, if the address or the directory cannot be used.
+
+    Example:
+        >>> from anchor_uploads.local import LocalServer
+        >>> with LocalServer(browser=False, max_upload_bytes=1024) as anchor:
+        ...     anchor.base_url.startswith("http://127.0.0.1:")
+        True
     """
 
     def __init__(
@@ -112,7 +120,7 @@ class LocalServer:
 
     @property
     def base_url(self) -> str:
-        """Where the API is, such as `http://127.0.0.1:49152`. `RuntimeError` if it does not run."""
+        """Where the API is, such as `http://127.0.0.1:49152`; a `RuntimeError` if it does not run."""
         return self._running().base_url
 
     @property
@@ -131,17 +139,36 @@ class LocalServer:
         return self._records.requests
 
     def tell_to(self, listener: Listener) -> None:
-        """Call `listener` with each request, and with a line for each start and end of a session, once it is entered.
+        """Have each request told to a function once the server is entered, and sessions' starts and ends as lines.
 
-        In the server's thread: it must not wait for anything.
+        Args:
+            listener: It is called in the server's thread, and must not wait for anything.
+
+        Example:
+            >>> from anchor_uploads.local import LocalServer
+            >>> server = LocalServer(browser=False)
+            >>> server.tell_to(print)
         """
         self._listener = listener
 
     def uploads(self, session_id: str | UUID) -> tuple[ReceivedUpload, ...]:
         """Return the files that were uploaded into a session that runs, in the order in which they arrived.
 
-        A file that replaced another of its name is there once, where it arrived. Raises `LookupError`, which tells
-        why, if no such session runs: its files are gone then.
+        A file that replaced another of its name is there once, where it arrived.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            What arrived, and where it is on this machine.
+
+        Raises:
+            LookupError: No such session runs, and its files are gone; it tells why.
+            RuntimeError: The server does not run.
+
+        Example:
+            >>> anchor.uploads(session.id)
+            ()
         """
         sessions, wanted = self._running().sessions, str(session_id)
         if sessions.get(wanted) is None:
@@ -151,14 +178,28 @@ class LocalServer:
     def wait_for_upload(
         self, session_id: str | UUID | None = None, name: str | None = None, *, timeout: float = 10.0
     ) -> ReceivedUpload:
-        """Return the first upload that arrived, or arrives within `timeout` seconds, of those that were asked for.
+        """Return the first upload that arrived, or arrives in time, of those that were asked for.
 
-        session_id: into this session; None is any that runs. name: of this name; None is any.
         For code under test that returns before its upload is done, or in another thread or process. In asyncio:
         `await anyio.to_thread.run_sync(anchor.wait_for_upload)`.
 
-        Raises `TimeoutError` that tells what did arrive, and, as soon as it is known that nothing can arrive,
-        `LookupError` if the session has ended, and `RuntimeError` if the server has.
+        Args:
+            session_id: Into this session; None is any that runs.
+            name: Of this name; None is any.
+            timeout: Seconds to wait.
+
+        Returns:
+            What arrived, and where it is on this machine.
+
+        Raises:
+            TimeoutError: None came; it tells what did.
+            LookupError: The session has ended, so that nothing can arrive any more.
+            RuntimeError: The server has ended, or does not run.
+
+        Example:
+            >>> uploaded = client.upload_file(session.id, b"a,b", filename="table.csv")
+            >>> anchor.wait_for_upload(session.id, "table.csv").read_bytes()
+            b'a,b'
         """
         sessions, wanted = self._running().sessions, None if session_id is None else str(session_id)
 

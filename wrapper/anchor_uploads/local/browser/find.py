@@ -25,12 +25,16 @@ class BrowserNotFound(RuntimeError):
 
 
 def find_browser() -> Path | None:
-    """Return the executable of a Chromium-family browser, or None if there is none.
+    """Return the executable of a Chromium-family browser. Starts nothing.
 
-    Looks at `ANCHOR_UPLOADS_BROWSER`, then for an installed Chrome, Chromium or Edge, then for what
-    Playwright has downloaded. Starts nothing.
+    Looks at `ANCHOR_UPLOADS_BROWSER`, then for an installed Chrome, Chromium or Edge, then for what Playwright has
+    downloaded.
 
-    Raises `BrowserNotFound` if `ANCHOR_UPLOADS_BROWSER` is set, but not to an executable file.
+    Returns:
+        Its path, or None if there is none.
+
+    Raises:
+        BrowserNotFound: `ANCHOR_UPLOADS_BROWSER` is set, but not to an executable file.
     """
     chosen = os.environ.get(BROWSER_VARIABLE)
     if chosen:
