@@ -227,8 +227,8 @@ class UploadClient(_Client[httpx.Client]):
             concurrency (int): How many at a time; 4 by default, 10,000 at most.
             on_progress (Callable[[UploadProgress], object]): Called as by `upload_file`, never twice at once; with an
                 `executor` of other processes once for each file.
-            on_result (Callable[[UploadedFile | FailedUpload], object]): Called with what became of each file as it ends,
-                never twice at once.
+            on_result (Callable[[UploadedFile | FailedUpload], object]): Called with what became of each file as it
+                ends, never twice at once.
             checksum (bool): Compute the SHA-256 of each file.
             executor (Executor): What runs the uploads, for example a `ProcessPoolExecutor` or Dask's. Unless it is a
                 `ThreadPoolExecutor`, the files must be paths, URLs or bytes.

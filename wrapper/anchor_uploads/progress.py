@@ -1,12 +1,4 @@
-"""A bar for programs, terminals and notebooks, to be handed in as `on_progress` (extra `[cli]`).
-
-from anchor_uploads.progress import ProgressBar
-
-client.upload_file(session_id, "report.pdf", on_progress=ProgressBar())
-
-with ProgressBar() as bar:
-    client.upload_files(session_id, paths, on_progress=bar)
-"""
+"""A bar for programs, terminals and notebooks, to be handed in as `on_progress` (extra `[cli]`)."""
 
 from __future__ import annotations
 
@@ -48,8 +40,13 @@ class ProgressBar:
     file is under way any more; as a context manager it ends with its block, which suits a batch. After an upload that
     failed outside of a block, it ends when nobody holds it any more.
 
-    files: how many there will be, None if that is not known. size: their bytes altogether; with it the last bar tells
-    the time that remains. console: where to draw instead.
+    Args:
+        files: How many there will be; None if that is not known.
+        size: Their bytes altogether; with it the last bar tells the time that remains.
+        console: Where to draw instead.
+
+    Example:
+        >>> uploaded = client.upload_file(session.id, "report.pdf", on_progress=ProgressBar())
     """
 
     def __init__(self, *, files: int | None = None, size: int | None = None, console: Console | None = None) -> None:
@@ -83,7 +80,11 @@ class ProgressBar:
         self._stop()
 
     def __call__(self, progress: UploadProgress) -> None:
-        """Draw what is told of one file; one call at a time, as `upload_files` does."""
+        """Draw what is told of one file; one call at a time, as `upload_files` does.
+
+        Args:
+            progress: How far the file is.
+        """
         name = progress.name
         if name not in self._under_way:
             self._begin(progress)
@@ -99,7 +100,11 @@ class ProgressBar:
             self._tell_of_all()
 
     def forget(self, name: str) -> None:
-        """Take away the bar of a file that failed."""
+        """Take away the bar of a file that failed.
+
+        Args:
+            name: What the file was called.
+        """
         if name in self._under_way:
             self._sent -= self._under_way[name][1]
             self._bars.update(self._under_way[name][0], visible=False)
