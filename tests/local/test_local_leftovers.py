@@ -31,8 +31,10 @@ SERVE = "import sys; from anchor_uploads.local.foreground import LocalServer, se
 
 
 @pytest.fixture
-def temporary(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def temporary(short_tmp: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The system's temporary directory, for this process and those that it starts."""
+    # pytest makes its own in there when it is first asked for one, and keeps it for all tests.
+    tmp_path_factory.getbasetemp()
     for name in ("TMPDIR", "TEMP", "TMP"):
         monkeypatch.setenv(name, str(short_tmp))
     monkeypatch.setattr("tempfile.tempdir", str(short_tmp))
