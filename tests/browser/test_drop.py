@@ -50,13 +50,18 @@ def test_the_zone_gets_the_files_by_trusted_events(
     assert zone(page, place, "html").evaluate("() => entries") == [file.name for file in files[:count]]
 
 
-def test_an_element_in_a_closed_shadow_root_will_do(
+def test_an_element_in_a_closed_shadow_root_will_do_and_is_told_from_its_neighbour(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile]
 ) -> None:
     page.goto(site.zone("closed-shadow"))
     assert page.evaluate("root.mode") == "closed"
-    twin.drop(page.evaluate_handle("root.querySelector('#zone')").as_element(), files)
+    target = page.evaluate_handle("root.querySelector('#zone')").as_element()
+    twin.drop(target, files)
     assert site.submitted() == arrived(files)
+    assert heard(page) == TAKEN
+    target.evaluate("zone => { zone.style.marginBottom = '-100px' }")
+    with pytest.raises(AttachError, match='<div id="neighbour"> stands in front'):
+        twin.drop(target, files)
     assert heard(page) == TAKEN
 
 
@@ -298,6 +303,52 @@ def test_a_file_that_changes_on_the_way_does_not_reach_the_page(
         drop_files(lambda method, params: browser.send(method, page, **params), node, RemoteFile(str(path), 8))
         assert site.submitted() == [Received("changing.txt", 8, hashlib.sha256(b"original").hexdigest())]
         browser.send("Target.closeTarget", targetId=target)
+
+
+def test_the_events_of_a_page_s_own_go_where_it_sends_them(
+    twin: Twin, page: Any, site: FormSite, files: list[UploadedFile]
+) -> None:
+    page.goto(site.zone())
+    page.evaluate(
+        """() => {
+            const [one, other] = document.querySelectorAll('.zone');
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File(['own'], 'own.txt'));
+            const own = new DragEvent('dragover', {dataTransfer, bubbles: true});
+            one.addEventListener('dragenter', () => other.dispatchEvent(own));
+        }"""
+    )
+    twin.drop(zone(page), files[0])
+    assert site.submitted() == arrived(files[:1])
+    assert heard(page) == [TAKEN[0], ["neighbour", "dragover", False], *TAKEN[1:]]
+
+
+def test_who_gave_up_does_not_hold_up_what_is_no_file(
+    twin: Twin, page: Any, site: FormSite, files: list[UploadedFile]
+) -> None:
+    page.goto(site.zone())
+    session = page.context.new_cdp_session(page)
+
+    def send(method: str, params: dict[str, Any]) -> Any:
+        if params.get("type") == "drop":
+            raise KeyboardInterrupt
+        return session.send(method, params)
+
+    node = session.send("Runtime.evaluate", {"expression": "document.querySelector('#zone')"})["result"]
+    with pytest.raises(KeyboardInterrupt):
+        drop_files(send, node, files[0])
+    place = {
+        "x": 50,
+        "y": 150,
+        "data": {"items": [{"mimeType": "text/plain", "data": "words"}], "dragOperationsMask": 1},
+    }
+    for kind in ("dragEnter", "dragOver", "dragCancel"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **place})
+    session.detach()
+    assert [event for event in heard(page) if event[0] == "neighbour"][:2] == [
+        ["neighbour", "dragenter", True],
+        ["neighbour", "dragover", True],
+    ]
 
 
 def test_what_is_dropped_and_what_it_is_dropped_on_can_be_named_wrongly(

@@ -10,7 +10,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -22,6 +23,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from anchor_browser_api_models import ErrorResponse
+from anchor_uploads.local.browser.chromium import BrowserProcess
+from anchor_uploads.local.http import cdp_proxy
 from support.plain_cdp import cdp
 
 if TYPE_CHECKING:
@@ -142,14 +145,22 @@ def test_messages_may_be_large_both_ways(session: dict[str, str]) -> None:
 
 
 @contextmanager
-def unread(session: dict[str, str]) -> Iterator[socket.socket]:
-    """A client that has asked for 160 MiB, and does not read them."""
+def handshaken(session: dict[str, str]) -> Iterator[socket.socket]:
+    """A client that has sent its handshake, and reads no more than it is told to."""
     url = httpx.URL(session["cdp_url"].replace("ws:", "http:"))
     key = base64.b64encode(os.urandom(16)).decode()
     head = (
         f"GET {url.raw_path.decode()} HTTP/1.1\r\nhost: {url.netloc.decode()}\r\nupgrade: websocket\r\n"
         f"connection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: {key}\r\n\r\n"
     )
+    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
+        connection.sendall(head.encode())
+        yield connection
+
+
+@contextmanager
+def unread(session: dict[str, str], mebibytes: int) -> Iterator[socket.socket]:
+    """A client that has asked for so much, and does not read it; as much of it waits as fits on the way."""
 
     def command(number: int, method: str, page: str = "", **parameters: object) -> bytes:
         message = {"id": number, "method": method, "params": parameters, **({"sessionId": page} if page else {})}
@@ -160,8 +171,7 @@ def unread(session: dict[str, str]) -> Iterator[socket.socket]:
     with cdp(session["cdp_url"]) as helper:
         targets = helper.send("Target.getTargets")["targetInfos"]
         page_id = next(target["targetId"] for target in targets if target["type"] == "page")
-    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
-        connection.sendall(head.encode())
+    with handshaken(session) as connection:
         assert connection.recv(65536).startswith(b"HTTP/1.1 101 ")
         connection.sendall(command(1, "Target.attachToTarget", targetId=page_id, flatten=True))
         answer = b""
@@ -170,18 +180,22 @@ def unread(session: dict[str, str]) -> Iterator[socket.socket]:
         attached = re.search(rb'"result":\{"sessionId":"(\w+)"', answer)
         assert attached is not None
         for number in (2, 3):
-            text = f"'x'.repeat({80 * MEBIBYTE})"
+            text = f"'x'.repeat({mebibytes * MEBIBYTE // 2})"
             connection.sendall(command(number, "Runtime.evaluate", attached[1].decode(), expression=text))
+        before, waiting = 0, 1
+        while waiting > before:
+            time.sleep(0.5)
+            before, waiting = waiting, len(connection.recv(16 * MEBIBYTE, socket.MSG_PEEK))
         yield connection
 
 
 def test_a_client_that_does_not_read_costs_no_memory(session: dict[str, str]) -> None:
     before = psutil.Process().memory_info().rss
-    with unread(session) as connection:
+    with unread(session, 80) as connection:
         time.sleep(3)
         grown = psutil.Process().memory_info().rss - before
         received = 0
-        while received < 160 * MEBIBYTE:
+        while received < 80 * MEBIBYTE:
             received += len(connection.recv(1 << 20))
 
     assert grown < 40 * MEBIBYTE
@@ -190,17 +204,60 @@ def test_a_client_that_does_not_read_costs_no_memory(session: dict[str, str]) ->
 def test_a_client_that_does_not_read_is_let_go_with_its_session(
     with_browser: Anchor, session: dict[str, str], wait_until: WaitUntil
 ) -> None:
-    with unread(session) as connection:
+    with unread(session, 16) as connection:
         client = connection.getsockname()[1]
 
         def served() -> bool:
             connections = psutil.Process().net_connections("tcp")
             return any(each.raddr != () and each.raddr.port == client for each in connections)
 
-        time.sleep(1)
         assert served()
         assert with_browser.client.delete(f"/v1/sessions/{session['id']}").status_code == 200
         wait_until(lambda: not served(), "the server has let go of it")
+
+
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Where the server looks for a session's browser now: a socket that listens, and of which a test knows all."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        monkeypatch.setattr(BrowserProcess, "devtools_url", f"ws://127.0.0.1:{listener.getsockname()[1]}/")
+        yield listener
+
+
+def test_what_the_browser_sent_before_it_closed_arrives(
+    session: dict[str, str], peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cdp_proxy, "_FLUSH_SECONDS", 60)
+
+    def send_and_close() -> None:
+        connection, _address = peer.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"x" * (16 * MEBIBYTE))
+
+    received = 0
+    with ThreadPoolExecutor(1) as pool, handshaken(session) as connection:
+        sent = pool.submit(send_and_close)
+        while block := connection.recv(65536):
+            received += len(block)
+            # Slower than the server, so that it has something left when the browser closes.
+            time.sleep(0.001)
+        sent.result()
+    assert received == 16 * MEBIBYTE
+
+
+def test_a_browser_that_takes_no_connection_in_time_is_an_error(
+    session: dict[str, str], peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cdp_proxy, "_CONNECT_SECONDS", 0.2)
+    with ExitStack() as crowd:
+        for _ in range(8):
+            waiting = crowd.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(peer.getsockname())
+        status, message = refusal(session["cdp_url"])
+    assert status == 500
+    assert message == "the session's browser does not answer: no connection in time"
 
 
 def test_clients_come_and_go_while_the_browser_stays(with_browser: Anchor, session: dict[str, str]) -> None:

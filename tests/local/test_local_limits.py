@@ -38,6 +38,29 @@ def short_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "_MINUTE", 0.3)
 
 
+class Clock:
+    """The clock of the sessions: it stands until a test moves it, so that nothing depends on the speed of a machine."""
+
+    now = 0.0
+    looks = 0
+
+    def __call__(self) -> float:
+        self.looks += 1
+        return self.now
+
+    def seen_again(self) -> Callable[[], bool]:
+        """Tells later whether who waits for the end of a session has looked since, and waits on."""
+        before = self.looks
+        return lambda: self.looks >= before + 2
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(sessions, "monotonic", clock)
+    return clock
+
+
 def with_timeout(**timeout: int) -> dict[str, Any]:
     return {"session": {"timeout": timeout}}
 
@@ -75,16 +98,18 @@ def test_a_session_ends_at_its_max_duration_however_busy(anchor: Anchor) -> None
 
 
 @pytest.mark.usefixtures("short_minutes")
-def test_a_session_ends_when_nobody_uses_it(anchor: Anchor, wait_until: WaitUntil) -> None:
-    session_id = anchor.client.post("/v1/sessions", json=with_timeout(idle_timeout=2)).json()["data"]["id"]
+def test_a_session_ends_when_nobody_uses_it(anchor: Anchor, clock: Clock, wait_until: WaitUntil) -> None:
+    session_id = anchor.client.post("/v1/sessions", json=with_timeout(idle_timeout=1)).json()["data"]["id"]
 
-    for _ in range(6):
-        time.sleep(0.3)
+    for _ in range(3):
+        clock.now += 0.2
         assert status(anchor, session_id) == 200
+        wait_until(clock.seen_again(), "the session was looked at, and goes on")
+    clock.now += 1
     # Not by asking, which would be a use.
     wait_until(lambda: not (anchor.directory / session_id).exists(), "the idle session ended")
 
-    assert "2 minutes without activity" in gone(anchor, session_id)
+    assert "1 minutes without activity" in gone(anchor, session_id)
 
 
 @pytest.mark.usefixtures("short_minutes")
@@ -98,12 +123,14 @@ def test_an_upload_is_a_use_from_its_first_byte_to_its_last(anchor: Anchor) -> N
 
 
 @pytest.mark.usefixtures("short_minutes")
-def test_cdp_traffic_is_a_use(with_browser: Anchor, wait_until: WaitUntil) -> None:
-    session = with_browser.client.post("/v1/sessions", json=with_timeout(idle_timeout=2)).json()["data"]
+def test_cdp_traffic_is_a_use(with_browser: Anchor, clock: Clock, wait_until: WaitUntil) -> None:
+    session = with_browser.client.post("/v1/sessions", json=with_timeout(idle_timeout=1)).json()["data"]
     with cdp(session["cdp_url"]) as browser:
-        for _ in range(12):
-            time.sleep(0.1)
+        for _ in range(3):
+            clock.now += 0.2
             browser.send("Browser.getVersion")
+            wait_until(clock.seen_again(), "the session was looked at, and goes on")
+        clock.now += 1
         wait_until(lambda: not (with_browser.directory / session["id"]).exists(), "the idle session ended")
 
 

@@ -17,7 +17,14 @@ import httpx
 import psutil
 import pytest
 
-from anchor_browser_api_models import ErrorResponse, SessionList, SessionListReply, SessionReply, SessionStatusReply
+from anchor_browser_api_models import (
+    ErrorResponse,
+    SessionList,
+    SessionListReply,
+    SessionReply,
+    SessionStatusReply,
+    UploadSessionNotFound,
+)
 from anchor_uploads.local import BrowserNotFound, LocalServer, find_browser
 from anchor_uploads.local import sessions as local_sessions
 from anchor_uploads.local.browser import find
@@ -267,6 +274,10 @@ def test_the_name_of_all_sessions_is_no_id(anchor: Anchor) -> None:
         reply = anchor.client.request(method, "/v1/sessions/all")
         assert "runs here" not in error_of(reply, 405)
         assert reply.headers["allow"] == "DELETE"
+    reply = anchor.client.post("/v1/sessions/all/uploads", files={"file": ("a", b"x")})
+    assert reply.status_code == 404
+    UploadSessionNotFound.model_validate(reply.json(), strict=True)
+    assert "'all' stands for every session" in reply.json()["error"]["error"]["message"]
 
 
 def listed(anchor: Anchor) -> list[str]:

@@ -207,6 +207,8 @@ class Sessions:
 
     def why_not(self, session_id: str) -> str:
         """Why no session of this id runs."""
+        if session_id == "all":
+            return "'all' stands for every session and is the id of none; pass the id that POST /v1/sessions returned"
         session = self._sessions.get(session_id)
         why = self._ended.get(session_id, "") if session is None else session.why_ended
         if not why:

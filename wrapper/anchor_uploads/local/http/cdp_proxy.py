@@ -189,7 +189,7 @@ class CdpProxy(_End):
             if browser is None:
                 self._refuse(404, str(ended))
         except (OSError, asyncio.TimeoutError) as problem:
-            self._refuse(500, f"the session's browser does not answer: {problem or 'no connection in time'}")
+            self._refuse(500, f"the session's browser does not answer: {str(problem) or 'no connection in time'}")
         finally:
             if browser is not None:
                 browser.close()
