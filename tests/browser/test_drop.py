@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,19 @@ def test_the_zone_gets_the_files_by_trusted_events(
     assert site.submitted() == arrived(files[:count])
     assert heard(page, place) == TAKEN
     assert zone(page, place, "html").evaluate("() => entries") == [file.name for file in files[:count]]
+
+
+@pytest.mark.parametrize("place", ["main", "same-origin", "cross-origin", "scaled", "nested"])
+def test_the_files_are_dropped_at_the_position(
+    twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], place: str
+) -> None:
+    page.goto(site.zone(place))
+    where = "zone => zone.addEventListener('drop', event => { window.at = [event.offsetX, event.offsetY] })"
+    zone(page, place).evaluate(where)
+    twin.drop(zone(page, place), files[0], position=(4, 96))
+    # Where two pixels of the frame are one of the screen, it is one of the two.
+    assert zone(page, place, "html").evaluate("() => at") == pytest.approx([4, 96], abs=2 if place == "scaled" else 1)
+    assert site.submitted() == arrived(files[:1])
 
 
 def test_an_element_in_a_closed_shadow_root_will_do_and_is_told_from_its_neighbour(
@@ -128,13 +142,31 @@ COVER = "position: fixed; inset: 0; background: #0008"
         ("main", "document.querySelector('#zone').outerHTML = '<div id=zone>plain</div>'", {}, "does not take"),
         ("main", "document.querySelector('#zone').outerHTML = '<input id=zone type=file>'", {}, "attach"),
         (
+            "cross-origin",
+            f"document.body.insertAdjacentHTML('beforeend', '<p class=cover style=\"{COVER}\">')",
+            {},
+            "something stands in front of its frame",
+        ),
+        (
             "main",
             "document.querySelector('#zone').addEventListener('dragover', e => { e.dataTransfer.dropEffect = 'none' })",
             {},
             "does not take",
         ),
     ],
-    ids=["covered", "frame covered", "no pointer", "neighbour", "no box", "hidden", "beside", "deaf", "input", "none"],
+    ids=[
+        "covered",
+        "frame covered",
+        "no pointer",
+        "neighbour",
+        "no box",
+        "hidden",
+        "beside",
+        "deaf",
+        "input",
+        "frame of another site covered",
+        "none",
+    ],
 )
 def test_what_cannot_take_them_is_an_error_that_says_why(
     twin: Twin,
@@ -278,8 +310,9 @@ def test_what_is_not_right_is_not_dropped(
     assert heard(page) == []
 
 
+@pytest.mark.parametrize("deaf", [0, 3], ids=["at once", "over a page that takes its time"])
 def test_a_file_that_changes_on_the_way_does_not_reach_the_page(
-    session: Session, site: FormSite, tmp_path: Path
+    session: Session, site: FormSite, tmp_path: Path, deaf: int
 ) -> None:
     path = tmp_path / "changing.txt"
     path.write_bytes(b"original")
@@ -287,11 +320,18 @@ def test_a_file_that_changes_on_the_way_does_not_reach_the_page(
     with cdp(session.cdp_url) as browser:
         target = browser.send("Target.createTarget", url=site.zone())["targetId"]
         page = browser.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        while not browser.evaluate(page, "document.readyState === 'complete'"):
+        while not browser.evaluate(page, "'heard' in window"):
             pass
 
+        not_yet = "if (rest-- > 0) Object.defineProperty(event, 'preventDefault', {value: () => {}})"
+        browser.evaluate(page, f"var rest = {deaf}; addEventListener('dragover', event => {{ {not_yet} }}, true); 0")
+        slow = iter([0, *[3.5] * deaf])
+
         def send(method: str, params: dict[str, Any]) -> dict[str, Any]:
-            if method == "Input.dispatchDragEvent" and params["type"] == "drop":
+            if params.get("type") == "dragEnter":
+                # Together longer than our guard stands without a sign of life.
+                time.sleep(next(slow, 0))
+            if params.get("type") == "drop":
                 path.write_bytes(b"something else")
             return browser.send(method, page, **params)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from anchor_browser_api_models import ErrorResponse
+from anchor_uploads import UploadClient
+from anchor_uploads.local import LocalServer
 from anchor_uploads.local.browser.chromium import BrowserProcess
 from anchor_uploads.local.http import cdp_proxy
 from support.plain_cdp import cdp
@@ -145,9 +148,9 @@ def test_messages_may_be_large_both_ways(session: dict[str, str]) -> None:
 
 
 @contextmanager
-def handshaken(session: dict[str, str]) -> Iterator[socket.socket]:
+def handshaken(cdp_url: str) -> Iterator[socket.socket]:
     """A client that has sent its handshake, and reads no more than it is told to."""
-    url = httpx.URL(session["cdp_url"].replace("ws:", "http:"))
+    url = httpx.URL(cdp_url.replace("ws:", "http:"))
     key = base64.b64encode(os.urandom(16)).decode()
     head = (
         f"GET {url.raw_path.decode()} HTTP/1.1\r\nhost: {url.netloc.decode()}\r\nupgrade: websocket\r\n"
@@ -159,8 +162,8 @@ def handshaken(session: dict[str, str]) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def unread(session: dict[str, str], mebibytes: int) -> Iterator[socket.socket]:
-    """A client that has asked for so much, and does not read it; as much of it waits as fits on the way."""
+def unread(cdp_url: str) -> Iterator[socket.socket]:
+    """A client that has asked for 16 MiB, and does not read them; as much waits for it as fits on the way."""
 
     def command(number: int, method: str, page: str = "", **parameters: object) -> bytes:
         message = {"id": number, "method": method, "params": parameters, **({"sessionId": page} if page else {})}
@@ -168,10 +171,10 @@ def unread(session: dict[str, str], mebibytes: int) -> Iterator[socket.socket]:
         # Masked with zeros, which is allowed.
         return bytes([0x81, 0xFE, len(text) >> 8, len(text) & 255]) + bytes(4) + text
 
-    with cdp(session["cdp_url"]) as helper:
+    with cdp(cdp_url) as helper:
         targets = helper.send("Target.getTargets")["targetInfos"]
         page_id = next(target["targetId"] for target in targets if target["type"] == "page")
-    with handshaken(session) as connection:
+    with handshaken(cdp_url) as connection:
         assert connection.recv(65536).startswith(b"HTTP/1.1 101 ")
         connection.sendall(command(1, "Target.attachToTarget", targetId=page_id, flatten=True))
         answer = b""
@@ -180,7 +183,7 @@ def unread(session: dict[str, str], mebibytes: int) -> Iterator[socket.socket]:
         attached = re.search(rb'"result":\{"sessionId":"(\w+)"', answer)
         assert attached is not None
         for number in (2, 3):
-            text = f"'x'.repeat({mebibytes * MEBIBYTE // 2})"
+            text = f"'x'.repeat({8 * MEBIBYTE})"
             connection.sendall(command(number, "Runtime.evaluate", attached[1].decode(), expression=text))
         before, waiting = 0, 1
         while waiting > before:
@@ -189,22 +192,56 @@ def unread(session: dict[str, str], mebibytes: int) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_a_client_that_does_not_read_costs_no_memory(session: dict[str, str]) -> None:
-    before = psutil.Process().memory_info().rss
-    with unread(session, 80) as connection:
-        time.sleep(3)
-        grown = psutil.Process().memory_info().rss - before
-        received = 0
-        while received < 80 * MEBIBYTE:
-            received += len(connection.recv(1 << 20))
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Where the server looks for a session's browser now: a socket that listens, and of which a test knows all."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        monkeypatch.setattr(BrowserProcess, "devtools_url", f"ws://127.0.0.1:{listener.getsockname()[1]}/")
+        yield listener
 
-    assert grown < 40 * MEBIBYTE
+
+def send_and_close(peer: socket.socket, mebibytes: int) -> None:
+    """Be the browser: take one connection, and wait until the server has closed it, too."""
+    connection, _address = peer.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(bytes(mebibytes * MEBIBYTE))
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+
+
+def received(connection: socket.socket) -> int:
+    """How many bytes come until the other end closes."""
+    count = 0
+    while block := connection.recv(1 << 20):
+        count += len(block)
+    return count
+
+
+def test_a_browser_is_stopped_by_a_client_that_does_not_read(session: dict[str, str], peer: socket.socket) -> None:
+    with ThreadPoolExecutor(1) as pool, handshaken(session["cdp_url"]) as connection:
+        sent = pool.submit(send_and_close, peer, 64)
+        wait([sent], timeout=3)
+        assert not sent.done()
+        assert received(connection) == 64 * MEBIBYTE
+        sent.result()
+
+
+def test_what_the_browser_sent_before_it_closed_arrives(
+    session: dict[str, str], peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server takes all of it, more than its system does, and sees the end while it has much left to send.
+    monkeypatch.setattr(cdp_proxy, "_BUFFER", 64 * MEBIBYTE)
+    monkeypatch.setattr(cdp_proxy, "_FLUSH_SECONDS", 60)
+    with ThreadPoolExecutor(1) as pool, handshaken(session["cdp_url"]) as connection:
+        pool.submit(send_and_close, peer, 32).result()
+        assert received(connection) == 32 * MEBIBYTE
 
 
 def test_a_client_that_does_not_read_is_let_go_with_its_session(
     with_browser: Anchor, session: dict[str, str], wait_until: WaitUntil
 ) -> None:
-    with unread(session, 16) as connection:
+    with unread(session["cdp_url"]) as connection:
         client = connection.getsockname()[1]
 
         def served() -> bool:
@@ -216,34 +253,19 @@ def test_a_client_that_does_not_read_is_let_go_with_its_session(
         wait_until(lambda: not served(), "the server has let go of it")
 
 
-@pytest.fixture
-def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Where the server looks for a session's browser now: a socket that listens, and of which a test knows all."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
-        monkeypatch.setattr(BrowserProcess, "devtools_url", f"ws://127.0.0.1:{listener.getsockname()[1]}/")
-        yield listener
-
-
-def test_what_the_browser_sent_before_it_closed_arrives(
-    session: dict[str, str], peer: socket.socket, monkeypatch: pytest.MonkeyPatch
+def test_a_server_lets_a_client_go_that_does_not_read_and_says_nothing(
+    browser: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(cdp_proxy, "_FLUSH_SECONDS", 60)
-
-    def send_and_close() -> None:
-        connection, _address = peer.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"x" * (16 * MEBIBYTE))
-
-    received = 0
-    with ThreadPoolExecutor(1) as pool, handshaken(session) as connection:
-        sent = pool.submit(send_and_close)
-        while block := connection.recv(65536):
-            received += len(block)
-            # Slower than the server, so that it has something left when the browser closes.
-            time.sleep(0.001)
-        sent.result()
-    assert received == 16 * MEBIBYTE
+    with ExitStack() as serving:
+        server = serving.enter_context(LocalServer(directory=tmp_path))
+        with UploadClient(api_key=server.api_key, base_url=server.base_url) as client:
+            cdp_url = client.create_session().cdp_url
+        assert cdp_url is not None
+        with unread(cdp_url):
+            serving.close()
+    # What it left open would say so.
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_a_browser_that_takes_no_connection_in_time_is_an_error(
