@@ -28,6 +28,7 @@ MODULES = (
     "anchor_uploads.errors",
     "anchor_uploads.cdp",
     "anchor_uploads.playwright",
+    "anchor_uploads.progress",
     "anchor_uploads.local",
     "anchor_uploads.local.faults",
     "anchor_uploads.pytest_plugin",

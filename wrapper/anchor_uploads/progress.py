@@ -46,6 +46,7 @@ class ProgressBar:
         console: Where to draw instead.
 
     Example:
+        >>> from anchor_uploads.progress import ProgressBar
         >>> uploaded = client.upload_file(session.id, "report.pdf", on_progress=ProgressBar())
     """
 
@@ -104,6 +105,13 @@ class ProgressBar:
 
         Args:
             name: What the file was called.
+
+        Example:
+            >>> from anchor_uploads.progress import ProgressBar
+            >>> with ProgressBar() as bar:
+            ...     report = client.upload_files(session.id, ["report.pdf", "missing"], on_progress=bar)
+            ...     for failed in report.failed:
+            ...         bar.forget(failed.name)
         """
         if name in self._under_way:
             self._sent -= self._under_way[name][1]
