@@ -232,17 +232,17 @@ def _give(target: Any, files: Sequence[Any], way: Way, timeout: float) -> tuple[
     with _translated(api.Error, timeout):
         handle = run(_handle(target, api, timeout), _now)
         with _deadline(timeout):
-            page = run(_page_of(handle, api), _now)
+            sessions = run(_sessions(handle, api), _now)
 
             def do(command: Command) -> Any:
                 with _deadline(_DROPPED) if _drops(command) else nullcontext():
-                    return run(page.do(command), _now)
+                    return run(_do(command, handle, sessions), _now)
 
             try:
                 return run(steps, do)
             finally:
                 with suppress(api.Error, TimeoutError), _deadline(_FAREWELL):
-                    run(page.leave(), _now)
+                    run(sessions.close(), _now)
 
 
 async def _give_async(target: Any, files: Sequence[Any], way: Way, timeout: float) -> tuple[AttachedFile, ...]:
@@ -252,17 +252,17 @@ async def _give_async(target: Any, files: Sequence[Any], way: Way, timeout: floa
     with _translated(api.Error, timeout):
         handle = await run_async(_handle(target, api, timeout), _now)
         with anyio.fail_after(timeout):
-            page = await run_async(_page_of(handle, api), _now)
+            sessions = await run_async(_sessions(handle, api), _now)
 
             async def do(command: Command) -> Any:
                 with anyio.fail_after(_DROPPED if _drops(command) else None):
-                    return await run_async(page.do(command), _now)
+                    return await run_async(_do(command, handle, sessions), _now)
 
             try:
                 return await run_async(steps, do)
             finally:
                 with suppress(api.Error, TimeoutError), anyio.fail_after(_FAREWELL, shield=True):
-                    await run_async(page.leave(), _now)
+                    await run_async(sessions.close(), _now)
 
 
 # The steps below are calls, of the objects of either `api`. Only the twins above know whether they have to be awaited.
@@ -300,80 +300,78 @@ def _handle(target: Any, api: Any, timeout: float) -> _Calls:
     return target
 
 
-def _page_of(handle: Any, api: Any) -> _Calls:
+def _sessions(handle: Any, api: Any) -> _Calls:
     frame = yield handle.owner_frame
     if frame is None:
         raise AttachError("the element is in no page; find it again")
-    session, root = yield from _session(frame, api)
-    return _PageOf(handle, session, root, frame.page.context, api)
+    sessions = _Sessions(frame, api)
+    yield from sessions.open()
+    return sessions
 
 
-def _session(frame: Any, api: Any) -> _Calls:
-    """Return a CDP session of the process that the frame is in, and the topmost frame that it has there.
+class _Sessions:
+    """The CDP sessions of an element's page: of the process that its frame is in, then of those around it."""
 
-    Frames of a site share the session of their parent.
-    """
-    while True:
+    def __init__(self, frame: Any, api: Any) -> None:
+        self.context = frame.page.context
+        self.opened: list[Any] = []
+        self._next = frame
+        self.error = api.Error
+
+    def open(self) -> _Calls:
+        """Open the next one outward. Frames of a site share that of their parent."""
+        frame, self._next = self._next, self._next.parent_frame
         try:
-            return (yield partial(frame.page.context.new_cdp_session, frame)), frame
-        except api.Error:
-            if frame.parent_frame is None:
+            self.opened.append((yield partial(self.context.new_cdp_session, frame)))
+        except self.error:
+            if self._next is None:
                 raise
-            frame = frame.parent_frame
+            yield from self.open()
 
+    def up_to_the_top(self) -> _Calls:
+        """Return all of them; the last one is that of the topmost page."""
+        while self._next is not None:
+            yield from self.open()
+        return self.opened
 
-class _PageOf:
-    """What an element's page is asked for: in its own process, and in those around it."""
-
-    def __init__(self, handle: Any, session: Any, root: Any, context: Any, api: Any) -> None:
-        self._handle = handle
-        self._session = session
-        self._root = root
-        self._context = context
-        self._api = api
-        self._around: list[Any] | None = None
-
-    def do(self, command: Command) -> _Calls:
-        """Carry one of the steps out."""
-        method, what = command
-        if method == ANNOUNCE:
-            return (yield partial(self._handle.evaluate, method, what))
-        if method == OUTLIVED:
-            return (yield from self._outlived(what))
-        if method == DRAG and self._root.parent_frame is not None:
-            return (yield from self._drag(what))
-        return (yield partial(self._session.send, method, what))
-
-    def leave(self) -> _Calls:
-        """Close the CDP sessions."""
-        for session in (self._session, *(self._around or ())):
+    def close(self) -> _Calls:
+        for session in self.opened:
             yield session.detach
 
-    def _outlived(self, problem: Exception) -> _Calls:
-        # A page that has crashed is as gone as one that closed itself.
-        if "crash" in str(problem):
-            return False
-        try:
-            yield self._context.cookies
-        except self._api.Error:
-            return False
-        return True
 
-    def _drag(self, what: dict[str, Any]) -> _Calls:
-        """Drag from the topmost page, where what stands in front of the element's frame is met, too."""
-        if self._around is None:
-            self._around = []
-            frame = self._root
-            while frame.parent_frame is not None:
-                outer, frame = yield from _session(frame.parent_frame, self._api)
-                self._around.append(outer)
-        point, inner = (what["x"], what["y"]), self._session
-        for outer in self._around:
-            tree = yield partial(inner.send, "Page.getFrameTree")
-            owner = yield partial(outer.send, "DOM.getFrameOwner", {"frameId": tree["frameTree"]["frame"]["id"]})
-            box = yield partial(outer.send, "DOM.getBoxModel", {"backendNodeId": owner["backendNodeId"]})
-            point, inner = outward(point, box["model"]), outer
-        return (yield partial(inner.send, DRAG, {**what, "x": point[0], "y": point[1]}))
+def _do(command: Command, handle: Any, sessions: _Sessions) -> _Calls:
+    """Carry one of the steps out."""
+    method, what = command
+    if method == ANNOUNCE:
+        return (yield partial(handle.evaluate, method, what))
+    if method == OUTLIVED:
+        return (yield from _outlived(what, sessions))
+    if method == DRAG:
+        return (yield from _drag(what, sessions))
+    return (yield partial(sessions.opened[0].send, method, what))
+
+
+def _outlived(problem: Exception, sessions: _Sessions) -> _Calls:
+    # A page that has crashed is as gone as one that closed itself.
+    if "crash" in str(problem):
+        return False
+    try:
+        yield sessions.context.cookies
+    except sessions.error:
+        return False
+    return True
+
+
+def _drag(what: dict[str, Any], sessions: _Sessions) -> _Calls:
+    """Drag from the topmost page, where what stands in front of the element's frame is met, too."""
+    inner, *around = yield from sessions.up_to_the_top()
+    point = what["x"], what["y"]
+    for outer in around:
+        tree = yield partial(inner.send, "Page.getFrameTree")
+        owner = yield partial(outer.send, "DOM.getFrameOwner", {"frameId": tree["frameTree"]["frame"]["id"]})
+        box = yield partial(outer.send, "DOM.getBoxModel", {"backendNodeId": owner["backendNodeId"]})
+        point, inner = outward(point, box["model"]), outer
+    return (yield partial(inner.send, DRAG, {**what, "x": point[0], "y": point[1]}))
 
 
 @contextmanager
