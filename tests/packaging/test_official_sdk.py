@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
@@ -16,10 +14,10 @@ import pytest
 
 from anchor_uploads.local import LocalServer, find_browser
 from support import node
+from support.official_sdk import PYTHON_SDK, python_of_the_sdk
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY_METHOD = ROOT / "tests" / "support" / "every_sdk_method.py"
-PYTHON_SDK = "1.0.1"
 NODE_SDK = "0.16.3"
 
 needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chrome, Chromium or Edge here")
@@ -84,26 +82,6 @@ const Anchorbrowser = require("anchorbrowser").default;
   await client.sessions.retrieve(session.data.id).catch(error => console.log("then:", error.constructor.name));
 })();
 """
-
-
-def python_of_the_sdk() -> Path:
-    """The interpreter of an environment that has the SDK and nothing of ours. Skips where it cannot be installed."""
-    directory = ROOT / ".cache" / f"official-sdk-{PYTHON_SDK}"
-    python = directory / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    done = directory / "installed"
-    if not done.exists():
-        shutil.rmtree(directory, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True, timeout=100)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        process = subprocess.run(
-            [*install, f"anchorbrowser=={PYTHON_SDK}"], capture_output=True, text=True, timeout=300, check=False
-        )
-        if process.returncode:
-            pytest.skip(
-                f"anchorbrowser {PYTHON_SDK} could not be installed: {process.stderr.strip().splitlines()[-1:]}"
-            )
-        done.touch()
-    return python
 
 
 def said_by(command: list[str], server: LocalServer, directory: Path) -> str:
