@@ -41,6 +41,7 @@ KINDS = {
     "build": (os.path.join(CACHE, "build"), ["build.txt"], (3, 10)),
     "demo": (os.path.join(ROOT, ".venv"), ["demo.txt", "build.txt"], (3, 10)),
     "dev": (os.path.join(ROOT, ".venv"), ["dev.txt", "build.txt"], (3, 10)),
+    "peers": (os.path.join(CACHE, "peers"), ["peers.txt"], (3, 10)),
     "generate": (os.path.join(ROOT, ".venv-generate"), ["generate.txt"], (3, 11)),
 }
 EDITABLE = {"demo", "dev"}

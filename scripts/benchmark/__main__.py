@@ -17,10 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import _environment
 from anchor_uploads import AsyncUploadClient
 from benchmark import many
 from benchmark.arguments import parser
-from benchmark.contenders import CONTENDERS, SESSION
+from benchmark.contenders import CONTENDERS, PEERS, SESSION
 
 Key = TypeVar("Key")
 Cells = dict[tuple[str, int], float]
@@ -60,7 +61,8 @@ def run_in_turn(module: str, runs: dict[Key, list[object]], rounds: int) -> dict
     for number in range(rounds):
         for key, arguments in runs.items():
             print(f"\r{number + 1}/{rounds} {arguments[0]:32}", end="", file=sys.stderr, flush=True)
-            command = [sys.executable, "-m", module, *map(str, arguments)]
+            python = _environment.ensure("peers") if arguments[0] in PEERS else sys.executable
+            command = [python, "-m", module, *map(str, arguments)]
             output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             results[key].append(json.loads(output))
     print("\r" + " " * 40 + "\r", end="", file=sys.stderr)

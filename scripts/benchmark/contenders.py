@@ -99,13 +99,57 @@ def anchor_uploads_async(port: int, path: Path) -> Upload:
     return upload
 
 
+def requests_files(port: int, path: Path) -> Upload:
+    """requests with `files=`."""
+    import requests
+
+    client = requests.Session()
+
+    def upload() -> None:
+        with path.open("rb") as file:
+            url = f"http://127.0.0.1:{port}{TARGET}"
+            client.post(url, files={"file": ("a.bin", file)}, timeout=600).raise_for_status()
+
+    return upload
+
+
+def official_sdk(port: int, path: Path) -> Upload:
+    """The official SDK, given a path."""
+    from anchorbrowser import Anchorbrowser  # pyright: ignore[reportMissingImports]
+
+    client = Anchorbrowser(api_key="k", base_url=f"http://127.0.0.1:{port}")
+
+    def upload() -> None:
+        client.sessions.upload_file(SESSION, file=path)
+
+    return upload
+
+
+def official_sdk_file(port: int, path: Path) -> Upload:
+    """The official SDK, given an open file."""
+    from anchorbrowser import Anchorbrowser  # pyright: ignore[reportMissingImports]
+
+    client = Anchorbrowser(api_key="k", base_url=f"http://127.0.0.1:{port}")
+
+    def upload() -> None:
+        with path.open("rb") as file:
+            client.sessions.upload_file(SESSION, file=file)
+
+    return upload
+
+
 CONTENDERS: dict[str, Callable[[int, Path], Upload]] = {
     "sendfile": raw_sendfile,
     "http.client": http_client,
     "httpx files=": httpx_files,
     "anchor-uploads": anchor_uploads_sync,
     "anchor-uploads async": anchor_uploads_async,
+    "requests files=": requests_files,
+    "official SDK, file": official_sdk_file,
+    "official SDK, path": official_sdk,
 }
+PEERS = ("requests files=", "official SDK, file", "official SDK, path")
+"""Those that live in an environment of their own."""
 
 
 def peak_memory() -> int:
@@ -113,6 +157,10 @@ def peak_memory() -> int:
         import psutil
 
         return int(psutil.Process().memory_info().peak_wset)
+    if sys.platform == "linux":
+        # What getrusage tells there is at least what the parent had when it started this process.
+        status = Path("/proc/self/status").read_text("ascii").split()
+        return int(status[status.index("VmHWM:") + 1]) * 1024
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
