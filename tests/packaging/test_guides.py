@@ -28,13 +28,13 @@ else:
     import tomli as tomllib
 
 import anchor_uploads
-from anchor_uploads import UploadClient, cli
-from anchor_uploads.cli import serve
+from anchor_uploads import UploadClient
+from anchor_uploads.cli.serve import KEY_VARIABLE, serve
 from anchor_uploads.local import LocalServer, find_browser
 from anchor_uploads.local.browser import chromium
 from support.examples import run_with_pytest
 from support.form_site import FormSite
-from support.official_sdk import python_of_the_sdk
+from support.official_sdk import packages_of_the_sdk
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ROOT / ".github" / "docs"
@@ -71,7 +71,7 @@ def test_every_block_is_a_script_with_its_output_or_a_file() -> None:
 def test_the_script_prints_what_the_guide_says(code: str, output: str, tmp_path: Path) -> None:
     (tmp_path / "report.pdf").write_bytes(b"%PDF-")
     needed = imported(code)
-    path = path_with_the_sdk() if "anchorbrowser" in needed else os.pathsep.join(sys.path)
+    path = os.pathsep.join([*sys.path, *(packages_of_the_sdk() if "anchorbrowser" in needed else [])])
     for module in needed - {"anchorbrowser"}:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
@@ -96,11 +96,6 @@ def test_the_script_prints_what_the_guide_says(code: str, output: str, tmp_path:
         with UploadClient(api_key=anchor.api_key, base_url=anchor.base_url) as client:
             assert client.list_sessions() == ()
     assert (done.returncode, done.stdout) == (0, output), done.stderr
-
-
-def path_with_the_sdk() -> str:
-    packages = next(python_of_the_sdk().parents[1].glob("**/site-packages"))
-    return os.pathsep.join([*sys.path, str(packages)])
 
 
 def settings_of_tools(directory: Path) -> dict[str, str]:
@@ -157,7 +152,7 @@ def test_what_the_guide_says_of_the_official_sdk_is_so(tmp_path: Path) -> None:
     (tmp_path / "report.pdf").write_bytes(b"%PDF-")
     with LocalServer(browser=False) as anchor:
         anchor.faults.add("upload_file", drop_answer=True)
-        environment = {**os.environ, "PYTHONPATH": path_with_the_sdk()}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, *packages_of_the_sdk()])}
         environment |= {"ANCHORBROWSER_API_KEY": anchor.api_key, "ANCHORBROWSER_BASE_URL": anchor.base_url}
         command = [sys.executable, "-c", SDK_FACTS, json.dumps(sorted(theirs))]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
@@ -250,17 +245,17 @@ def test_the_container_serves_on_its_port_and_its_health_check_tells() -> None:
     given = dict(instructions())
     port = given["EXPOSE"]
     command, check = json.loads(given["CMD"]), json.loads(given["HEALTHCHECK"].partition(" CMD ")[2])
-    options = cli._parser().parse_args(command[1:])
-    assert (options.run, options.host, options.port, options.allow_remote) == (serve.run, "0.0.0.0", int(port), True)
+    assert command[1] == serve.name
+    options = serve.make_context("serve", command[2:]).params
+    assert (options["host"], options["port"], options["allow_remote"]) == ("0.0.0.0", int(port), True)
     assert command[0] in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
     guide = (GUIDES / "docker.md").read_text("utf-8")
     assert f":{port}:{port} " in guide
     for variable in set(re.findall(r"ANCHOR_UPLOADS_\w+", guide + SAID)):
-        assert variable in (serve.KEY_VARIABLE, chromium.NO_SANDBOX_VARIABLE)
+        assert variable in (KEY_VARIABLE, chromium.NO_SANDBOX_VARIABLE)
     for option in re.findall(r"`(--[a-z-]+)", guide):
-        assert option in ("--init", "--security-opt") or cli._parser().parse_args(
-            [*command[1:], option, *["https://a"] * ("url" in option)]
-        )
+        known = {name for parameter in serve.params for name in parameter.opts}
+        assert option in ("--init", "--security-opt") or option in known
 
     def health(at: str) -> int:
         script = check[-1].replace(f":{port}/", f":{at}/")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
+from anchor_uploads import UploadClient
 from anchor_uploads.local import LocalServer, find_browser
 from support.examples import blocks, run_with_pytest
+from support.official_sdk import packages_of_the_sdk
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 PYTHON = blocks(README, "python")
@@ -22,6 +26,8 @@ def test_the_code_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     if code in TESTS:
         run_with_pytest(code, tmp_path)
         return
+    if "anchorbrowser" in code:
+        monkeypatch.setattr(sys, "path", [*sys.path, *packages_of_the_sdk()])
     needs_browser = "cdp_url" in code
     if needs_browser and find_browser() is None:
         pytest.skip("no Chrome, Chromium or Edge was found")
@@ -42,3 +48,16 @@ def test_the_commands_are_those_of_ci(root: Path) -> None:
     assert "./scripts/test" in (root / ".ci" / "run").read_text("utf-8")
     for command in commands:
         assert (root / command).is_file()
+
+
+def test_the_time_outs_in_the_table_are_the_defaults() -> None:
+    told = dict(re.findall(r"^\| `(?:Timeouts\.)?(\w+)` \| (\S+)", README.read_text("utf-8"), re.MULTILINE))
+    with UploadClient(api_key="k") as client:
+        settings = client.settings
+    known = {name: f"{seconds:g}" for name, seconds in attrs.asdict(settings.timeouts).items()}
+    assert settings.deadline is None
+    assert {name: value for name, value in told.items() if name in {*known, "deadline", "max_retries"}} == {
+        **known,
+        "deadline": "none",
+        "max_retries": str(settings.max_retries),
+    }

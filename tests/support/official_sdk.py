@@ -17,3 +17,8 @@ def python_of_the_sdk() -> Path:
         return Path(_environment.ensure("peers"))
     except _environment.Problem as problem:
         pytest.skip(f"the official SDK could not be installed: {problem}")
+
+
+def packages_of_the_sdk() -> list[str]:
+    """Where modules are found in that environment, to be searched after one's own."""
+    return [str(path) for path in python_of_the_sdk().parents[1].glob("**/site-packages")]
