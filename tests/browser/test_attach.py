@@ -393,6 +393,15 @@ def test_who_gave_up_does_not_hold_up_a_later_choice(
     node = cdp.send("Runtime.evaluate", {"expression": "document.querySelector('input')"})["result"]
     with pytest.raises(KeyboardInterrupt):
         set_input_files(send, node, files[0])
+    # As a page that fills its input by itself, and says so.
+    own = """(input, name) => {
+        const own = new DataTransfer();
+        own.items.add(new File(['own'], name));
+        input.files = own.files;
+        input.dispatchEvent(new Event('change', {bubbles: true}));
+    }"""
+    field(page).evaluate(own, files[0].name)
+    assert page.evaluate("heard.splice(0)") == [["change", False, 1]]
     # As another program would choose, or the person who watches.
     cdp.send("DOM.setFileInputFiles", {"files": [files[1].path], "objectId": node["objectId"]})
     cdp.detach()
