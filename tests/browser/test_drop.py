@@ -323,14 +323,14 @@ def test_a_file_that_changes_on_the_way_does_not_reach_the_page(
         while not browser.evaluate(page, "'heard' in window"):
             pass
 
-        not_yet = "if (rest-- > 0) Object.defineProperty(event, 'preventDefault', {value: () => {}})"
-        browser.evaluate(page, f"var rest = {deaf}; addEventListener('dragover', event => {{ {not_yet} }}, true); 0")
-        slow = iter([0, *[3.5] * deaf])
+        not_yet = "if (deaf) Object.defineProperty(event, 'preventDefault', {value: () => {}})"
+        browser.evaluate(page, f"addEventListener('dragover', event => {{ {not_yet} }}, true); 0")
+        rounds = iter(range(deaf, 0, -1))
 
         def send(method: str, params: dict[str, Any]) -> dict[str, Any]:
-            if params.get("type") == "dragEnter":
+            if params.get("type") == "dragEnter" and browser.evaluate(page, f"window.deaf = {next(rounds, 0)}"):
                 # Together longer than our guard stands without a sign of life.
-                time.sleep(next(slow, 0))
+                time.sleep(3.5)
             if params.get("type") == "drop":
                 path.write_bytes(b"something else")
             return browser.send(method, page, **params)
