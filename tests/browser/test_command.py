@@ -49,12 +49,12 @@ class Command:
         for name, content in CONTENTS.items():
             (folder / name).write_bytes(content)
 
-    def __call__(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         settings = self._client.settings
         known = {"ANCHORBROWSER_API_KEY": settings.api_key, "ANCHORBROWSER_BASE_URL": settings.base_url}
         done = subprocess.run(
             [sys.executable, "-m", "anchor_uploads", name, self._session.id, *arguments],
-            env={**os.environ, **known, "PYTHONIOENCODING": "utf-8"},
+            env={**os.environ, **known, **variables, "PYTHONIOENCODING": "utf-8"},
             capture_output=True,
             encoding="utf-8",
             timeout=100,
@@ -105,6 +105,16 @@ def test_what_the_input_does_not_accept_is_refused_unless_that_is_wanted(
     done = command("attach", *command.paths, *options)
     assert done.returncode == (0 if options else 1)
     assert page.locator("input").evaluate("input => input.files.length") == (2 if options else 0)
+
+
+def test_the_browser_is_where_the_environment_says(
+    page: Any, site: FormSite, command: Command, session: Session
+) -> None:
+    page.goto(site.url(attributes="multiple"))
+    # The base URL would lead elsewhere; a path of its own is what the local Anchor refuses.
+    elsewhere = str(session.cdp_url).replace("?", "/elsewhere?")
+    assert command("attach", *command.paths, ANCHOR_UPLOADS_CDP_URL=elsewhere).returncode == 1
+    assert command("attach", *command.paths, ANCHOR_UPLOADS_CDP_URL=str(session.cdp_url)).returncode == 0
 
 
 @pytest.mark.parametrize(

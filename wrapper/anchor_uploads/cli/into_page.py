@@ -18,6 +18,7 @@ from anchor_uploads.cli._shared import SECONDS, Function, as_json, base_url, pri
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Locator, Page
 
+CDP_URL_VARIABLE = "ANCHOR_UPLOADS_CDP_URL"
 _LOOK_SECONDS = 0.1
 
 
@@ -36,7 +37,9 @@ def _command(default_selector: str) -> Callable[[Function], Function]:
         click.option(
             "--cdp-url",
             metavar="URL",
-            help="Where the session's browser is, if not where the service's own clients look for it.",
+            envvar=CDP_URL_VARIABLE,
+            help="Where the session's browser is, if not where the service's clients look for it. It holds the key: "
+            f"better put it into {CDP_URL_VARIABLE}.",
         ),
         click.option(
             "--timeout",
