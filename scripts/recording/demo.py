@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
+
+from recording.terminal import on_a_terminal
 
 PICTURE = Path(".github", "docs", "demo.svg")
 COLUMNS = 112
@@ -36,37 +37,14 @@ _SVG = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg"
 def record() -> str:
     """Run the demo on a terminal and return the picture, as SVG. Needs a terminal of POSIX, and a Chromium."""
     with tempfile.TemporaryDirectory() as folder:
-        shown = _on_a_terminal([sys.executable, "-m", "anchor_uploads", "demo", "--output", folder])
+        shown = on_a_terminal([sys.executable, "-m", "anchor_uploads", "demo", "--output", folder], COLUMNS, os.environ)
         shown = shown.replace(folder, "demo-output")
-    lines = [_last_drawn(line) for line in shown.split("\n")]
+    lines = [_last_drawn(line) for line in shown.split("\r\n")]
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), color_system="truecolor")
     console.print("$ anchor-uploads demo", highlight=False)
     for line in lines:
         console.print(Text.from_ansi(line), no_wrap=True, overflow="ellipsis", crop=True)
     return console.export_svg(title="", theme=MONOKAI, code_format=_SVG, unique_id="demo")
-
-
-def _on_a_terminal(command: list[str]) -> str:
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color"}
-    with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environment) as process:
-        os.close(its)
-        shown = b""
-        try:
-            while block := os.read(ours, 65536):
-                shown += block
-        except OSError:
-            # How Linux says that nobody has the other end open any more.
-            pass
-        os.close(ours)
-    assert process.returncode == 0, shown.decode()
-    return shown.decode().replace("\r\n", "\n")
 
 
 def _last_drawn(line: str) -> str:

@@ -22,6 +22,7 @@ import pytest
 from anchor_uploads import UploadClient, __version__
 from anchor_uploads.cli import main
 from anchor_uploads.local import LocalServer
+from recording.terminal import on_a_terminal
 from support.raw_server import SAVED, Exchange, RawServer, answer
 
 KEY = "a-key-that-must-not-be-shown"
@@ -42,30 +43,6 @@ def command(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProc
         timeout=60,
         check=False,
     )
-
-
-def on_a_terminal(line: list[str], width: int, env: Mapping[str, str]) -> str:
-    """Return what a command writes to a terminal that is so many columns wide."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "CI")}
-    process = subprocess.Popen(line, env={**clean, "TERM": "xterm-256color", **env}, stdin=its, stdout=its, stderr=its)
-    os.close(its)
-    shown = b""
-    try:
-        while block := os.read(ours, 65536):
-            shown += block
-    except OSError:
-        # How Linux says that nobody has the other end open any more.
-        pass
-    os.close(ours)
-    assert process.wait(60) == 0
-    return shown.decode()
 
 
 @pytest.fixture(scope="module")
@@ -524,7 +501,9 @@ def test_on_a_terminal_there_are_bars_and_lines_that_can_be_copied(
 ) -> None:
     for name in "ab":
         (tmp_path / name).write_bytes(bytes(500))
-    shown = on_a_terminal([*COMMAND, "upload", session_id, "-r", str(tmp_path)], width, variables)
+    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    line = [*COMMAND, "upload", session_id, "-r", str(tmp_path)]
+    shown = on_a_terminal(line, width, {**clean, "TERM": "xterm-256color", **variables})
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split("[\r\n]+", shown)]
     for file in anchor.uploads(session_id):
         assert any(line.startswith(f"{file.name} -> {file.path}  500 bytes in ") for line in lines)
