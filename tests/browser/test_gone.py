@@ -93,6 +93,43 @@ def _open(page: Any, address: str, place: str) -> Any:
     return popup
 
 
+@pytest.mark.parametrize(
+    ("way", "answer"), [("attach", "that it is closed"), ("drop", "that it is closed"), ("drop", "none")]
+)
+def test_a_page_that_closes_before_its_browser_has_answered_has_got_them(
+    session: Session, site: FormSite, uploaded: UploadedFile, way: str, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from playwright.sync_api import CDPSession, sync_playwright
+
+    from anchor_uploads import playwright as ours
+
+    send = CDPSession.send
+    sent = []
+
+    def send_and_close(cdp: CDPSession, method: str, params: Any = None) -> Any:
+        sent.append(method)
+        result = send(cdp, method, params)
+        if params.get("type") != "drop" and sent.count("DOM.setFileInputFiles") < 2:
+            return result
+        page.close()
+        if answer == "none":
+            other.wait_for_timeout(60_000)
+        return send(cdp, method, params)
+
+    monkeypatch.setattr(ours, "_DROPPED", 0.5)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.connect_over_cdp(str(session.cdp_url))
+        page, other = browser.contexts[0].new_page(), browser.contexts[0].new_page()
+        page.goto(site.url() if way == "attach" else site.zone())
+        page.evaluate(f"() => {{ {SEND.replace('GO', '0').replace('PORT', str(site.port))} }}")
+        target = page.locator("input" if way == "attach" else "#zone").element_handle()
+        monkeypatch.setattr(CDPSession, "send", send_and_close)
+        (given,) = (ours.attach if way == "attach" else ours.drop)(target, uploaded, timeout=10)
+        assert given.name == "once.txt"
+        assert site.submitted() == [Received("once.txt", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())]
+        other.close()
+
+
 @pytest.mark.parametrize("way", ["attach", "drop"])
 def test_what_ends_with_its_browser_may_have_got_them(
     client: UploadClient, uploaded: UploadedFile, site: FormSite, way: str
