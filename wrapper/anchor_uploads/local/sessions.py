@@ -54,11 +54,11 @@ class Session:
     def __init__(self, session_id: str, directory: Path) -> None:
         self.id = session_id
         self.directory = directory
-        self.uploads = directory / "uploads"
+        self.uploads: Path = directory / "uploads"
         self.browser: BrowserProcess | None = None
-        self.created = time.time()
-        self.touched = monotonic()
-        self.why_ended = ""
+        self.created: float = time.time()
+        self.touched: float = monotonic()
+        self.why_ended: str = ""
         self._under_way: set[CancelScope] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -165,7 +165,7 @@ class Sessions:
         self._ended_unasked: set[str] = set()
         # More at once only make each other slow, until the first gives up.
         self._starting = asyncio.Semaphore(max(2, os.cpu_count() or 1))
-        self.closing = False
+        self.closing: bool = False
 
     def __len__(self) -> int:
         return len(self._sessions)

@@ -53,8 +53,8 @@ class FormServer:
         # Bound before the thread starts, so that the port is known and connections wait.
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.port = self._server.server_port
-        self.origin = f"http://127.0.0.1:{self.port}"
+        self.port: int = self._server.server_port
+        self.origin: str = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
         return self

@@ -146,7 +146,7 @@ class CdpProxy(_End):
         self._server_state = server_state
         self._gate: Gate = app_state["gate"]
         self._task: asyncio.Task[None] | None = None
-        self.closed = asyncio.Event()
+        self.closed: asyncio.Event = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -174,11 +174,11 @@ class CdpProxy(_End):
         browser: _BrowserEnd | None = None
         try:
             session, handshake = self._gate.admit(head)
-            self.touch = session.touch
+            self.touch: Callable[[], None] = session.touch
             self.touch()
             with session.work():
                 browser = await self._connect(session)
-                self.other = browser
+                self.other: _End = browser
                 browser.transport.write(handshake)
                 self.transport.resume_reading()
                 await self.closed.wait()
