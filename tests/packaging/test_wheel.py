@@ -6,33 +6,76 @@ import os
 import subprocess
 import sys
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = Path(__file__).resolve().parents[2]
-    directory = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)],
-        cwd=root,
-        check=True,
-        capture_output=True,
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("built")
+    _run("hatchling", "build", "-d", str(directory), cwd=ROOT)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (wheel,) = built.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("unpacked")
+    zipfile.ZipFile(wheel).extractall(directory)
+    return directory
+
+
+def _run(module: str, *arguments: str, cwd: Path, python_path: Path | None = None) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(python_path or "")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
     )
-    (built,) = directory.glob("*.whl")
-    return built
+    assert process.returncode == 0, process.stdout
 
 
-def test_the_wheel_holds_the_three_packages_with_their_types_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_the_two_packages_with_their_types_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    packages = {"anchor_uploads", "anchor_browser_api_client", "anchor_browser_api_models"}
+    packages = {"anchor_uploads", "anchor_browser_api_client"}
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
     assert {f"{package}/py.typed" for package in packages} <= set(names)
     assert "anchor_uploads/_attach/page.js" in names
     assert not [name for name in names if "__pycache__" in name or "tests/" in name]
     assert [name for name in names if name.endswith("licenses/LICENSE")]
+
+
+def test_the_index_is_told_who_made_it_and_where_it_is_at_home(unpacked: Path) -> None:
+    (metadata,) = unpacked.glob("*.dist-info/METADATA")
+    told = message_from_bytes(metadata.read_bytes())
+    assert told["Author"]
+    assert {url.partition(",")[0] for url in told.get_all("Project-URL", [])} == {"Homepage", "Issues", "Changelog"}
+    assert "Framework :: Pytest" in told.get_all("Classifier", [])
+
+
+def test_an_index_would_take_what_was_built(built: Path) -> None:
+    _run("twine", "check", "--strict", *map(str, built.iterdir()), cwd=ROOT)
+
+
+def test_the_wheel_has_none_of_the_usual_faults(wheel: Path) -> None:
+    _run("check_wheel_contents", str(wheel), cwd=ROOT)
+
+
+def test_every_public_name_has_a_type_that_all_checkers_infer_alike(unpacked: Path, tmp_path: Path) -> None:
+    complete = ["--verifytypes", "anchor_uploads", "--ignoreexternal"]
+    _run("pyright", "--pythonpath", sys.executable, *complete, cwd=tmp_path, python_path=unpacked)
 
 
 CODE = """
@@ -50,11 +93,10 @@ with LocalServer(browser=False) as anchor:
 """
 
 
-def test_what_was_built_works_without_pydantic(wheel: Path, tmp_path: Path) -> None:
-    zipfile.ZipFile(wheel).extractall(tmp_path)
+def test_what_was_built_works_without_pydantic(unpacked: Path, tmp_path: Path) -> None:
     process = subprocess.run(
-        [sys.executable, "-c", CODE, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        [sys.executable, "-c", CODE, str(unpacked)],
+        env={**os.environ, "PYTHONPATH": str(unpacked)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
