@@ -460,6 +460,19 @@ def test_closed_streams_keep_no_file_from_being_sent(
 
 
 @needs_posix
+def test_what_is_opened_next_takes_no_place_of_a_closed_stream(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from anchor_uploads.cli import main; main(['--version'])\n"
+        "null = os.stat(os.devnull)\n"
+        "same = [os.path.samestat(os.fstat(number), null) for number in range(3)]\n"
+        "open(sys.argv[1], 'w').write(repr(same))"
+    )
+    line = f"{shlex.join([sys.executable, '-c', code, str(tmp_path / 'told')])} <&- >&- 2>&-"
+    subprocess.run(["sh", "-c", line], timeout=60, check=True)
+    assert (tmp_path / "told").read_text() == "[True, True, True]"
+
+
+@needs_posix
 def test_a_closed_standard_input_is_one_line(session_id: str) -> None:
     line = f"{shlex.join([*COMMAND, 'upload', session_id, '-', '--filename', 'a'])} <&-"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
