@@ -460,6 +460,16 @@ def test_closed_streams_keep_no_file_from_being_sent(
 
 
 @needs_posix
+def test_an_output_that_nobody_reads_any_more_is_no_traceback() -> None:
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    line = [*COMMAND, "completion", "zsh"]
+    done = subprocess.run(line, stdout=ours, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@needs_posix
 def test_what_is_opened_next_takes_no_place_of_a_closed_stream(tmp_path: Path) -> None:
     code = (
         "import os, sys; from anchor_uploads.cli import main; main(['--version'])\n"
