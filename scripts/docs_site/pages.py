@@ -19,7 +19,12 @@ _TARGETS = {
     ".github/CONTRIBUTING.md": "contributing.html",
     "SECURITY.md": "security.html",
 }
-_ORDER = ("official-sdk", "fastapi", "pytest", "browser-use", "selenium", "batches", "docker")
+# The README leads to files by their address, for it is read elsewhere, too.
+REPOSITORY = re.compile(
+    r"https://(github\.com/anchor-uploads/anchor-uploads/blob|"
+    r"raw\.githubusercontent\.com/anchor-uploads/anchor-uploads)/main/"
+)
+_ORDER = ("command", "official-sdk", "fastapi", "pytest", "browser-use", "selenium", "batches", "docker")
 
 
 @dataclass(frozen=True)
@@ -59,16 +64,18 @@ def rendered(page: Page, site: list[Page]) -> tuple[str, list[Path]]:
     files: list[Path] = []
 
     def led(match: re.Match[str]) -> str:
-        path, hash_, anchor = match[1].partition("#")
-        if not path or re.match(r"[a-z]+:", path):
+        path, hash_, anchor = match[2].partition("#")
+        ours = REPOSITORY.match(path)
+        if not path or (re.match(r"[a-z]+:", path) and not ours):
             return match[0]
-        source = posixpath.normpath(posixpath.join(posixpath.dirname(page.source), path))
+        source = path[ours.end() :] if ours else posixpath.join(posixpath.dirname(page.source), path)
+        source = posixpath.normpath(source)
         if source not in targets:
             if not (ROOT / source).is_file():
-                raise LookupError(f"{page.source} leads to {match[1]}, which is not there")
+                raise LookupError(f"{page.source} leads to {match[2]}, which is not there")
             files.append(ROOT / source)
-        return f'href="{targets.get(source, posixpath.basename(source))}{hash_}{anchor}"'
+        return f'{match[1]}="{targets.get(source, posixpath.basename(source))}{hash_}{anchor}"'
 
     body: Any = to_html(page.text)
-    html = re.sub(r'href="([^"]+)"', led, str(body))
+    html = re.sub(r'\b(href|src)="([^"]+)"', led, str(body))
     return env.get_template("page.html.jinja2").render(page=page, body=html, toc=body.toc_html or ""), files

@@ -17,6 +17,7 @@ MODULES = (
     "anchor_uploads",
     "anchor_uploads.playwright",
     "anchor_uploads.cdp",
+    "anchor_uploads.progress",
     "anchor_uploads.local",
     "anchor_uploads.local.faults",
     "anchor_uploads.pytest_plugin",

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from docs_site.pages import REPOSITORY
 from docs_site.reference import MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,12 +35,18 @@ def anchors(markdown: str) -> set[str]:
 def test_the_links_of_the_markdown_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
         path, _hash, anchor = link.partition("#")
-        if re.match(r"[a-z]+:", path):
+        ours = REPOSITORY.match(path)
+        if re.match(r"[a-z]+:", path) and not ours:
             assert path.startswith("https://"), link
             continue
-        target = (page.parent / path).resolve() if path else page
+        target = ROOT / path[ours.end() :] if ours else (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target.read_text("utf-8")), link
+
+
+def test_the_readme_leads_to_no_file_by_a_path_that_only_a_clone_has() -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
 
 
 class Links(HTMLParser):
@@ -105,7 +112,8 @@ def test_every_page_can_be_reached_from_the_first(site: dict[Path, Links]) -> No
 
 def test_the_site_loads_nothing_from_elsewhere(site: dict[Path, Links]) -> None:
     for page, links in site.items():
-        assert [each for each in links.loaded if not each.startswith("data:")] == [], page.name
+        loaded = [each for each in links.loaded if not each.startswith("data:")]
+        assert loaded == (["demo.svg"] if page.name == "index.html" else []), page.name
         assert not re.search(r"@import|url\([\"']?https?:", page.read_text("utf-8")), page.name
 
 
