@@ -128,6 +128,62 @@ def test_upload_takes_the_files_in_and_below_a_directory(
     }
 
 
+def test_what_is_in_a_directory_comes_in_the_order_of_the_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{index}.txt" for index in range(30)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    assert main(["upload", SESSION, "-r", str(tmp_path), "--dry-run", "--json"]) == 0
+    assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == sorted(names)
+
+
+def test_a_directory_that_cannot_be_read_or_holds_no_file_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["upload", SESSION, "-r", str(tmp_path)]) == 2
+    assert "no file is in" in one_line(capsys.readouterr().err)
+    (tmp_path / "a.txt").write_bytes(b"")
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if "closed" in os.fspath(path):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    # To root no directory is closed.
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert main(["upload", SESSION, "-r", str(tmp_path)]) == 1
+    assert "Permission denied" in one_line(capsys.readouterr().err)
+
+
+def test_names_that_may_be_one_at_the_other_end_are_told(
+    session_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x/Same.txt", "y/same.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    assert main(["upload", session_id, "-r", str(tmp_path), "-q"]) == 0
+    assert "'Same.txt' and 'same.txt' differ only in how they are written" in one_line(capsys.readouterr().err)
+
+
+def test_what_a_stranger_wrote_moves_no_cursor(
+    raw_server: RawServer, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wild = "\x1b[2J\u202e"
+    saved = {"data": {"status": "success", "message": f"File saved at /uploads/{wild}"}}
+    raw_server.script = [answer(200, saved), *[answer(400, {"error": {"code": 400, "message": wild}})] * 2]
+    arguments = ["--base-url", raw_server.base_url]
+    assert main(["upload", SESSION, str(report), *arguments]) == 0
+    assert main(["upload", SESSION, str(report), *arguments]) == 1
+    assert main(["session", "start", *arguments]) == 1
+    out, error = capsys.readouterr()
+    assert out.count("\\x1b[2J\\u202e") == 1
+    assert error.count("\\x1b[2J\\u202e") == 2
+    assert not {*wild} & {"\x1b", "\u202e"} & {*(out + error)}
+
+
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
 def test_of_files_with_one_name_none_is_sent(
     options: list[str], session_id: str, tmp_path: Path, anchor: LocalServer, capsys: pytest.CaptureFixture[str]
@@ -464,7 +520,8 @@ def test_an_output_that_nobody_reads_any_more_is_no_traceback() -> None:
     theirs, ours = os.pipe()
     os.close(theirs)
     line = [*COMMAND, "completion", "zsh"]
-    done = subprocess.run(line, stdout=ours, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(line, stdout=ours, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=buffered)
     os.close(ours)
     assert (done.returncode, done.stderr) == (1, "")
 

@@ -1,4 +1,4 @@
-"""Sizes as people read them."""
+"""Sizes, and what strangers wrote, as people can read them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,10 @@ def human_size(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1024
     raise AssertionError("unreachable")
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, for a terminal: it would obey what a stranger wrote into a name or a message."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )

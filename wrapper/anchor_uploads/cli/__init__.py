@@ -26,6 +26,7 @@ from anchor_uploads import (
     SessionNotFound,
     UploadsInterrupted,
 )
+from anchor_uploads._human import printable
 
 __all__ = ["main"]
 
@@ -81,7 +82,7 @@ def _interrupted(interruption: KeyboardInterrupt) -> str:
 
 
 def _fail(text: str, status: int) -> int:
-    print(f"anchor-uploads: {' '.join(text.split())}", file=sys.stderr)
+    print(f"anchor-uploads: {printable(' '.join(text.split()))}", file=sys.stderr)
     return status
 
 

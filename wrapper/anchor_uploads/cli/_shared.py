@@ -45,10 +45,3 @@ def given(**options: Any) -> dict[str, Any]:
 
 def speed(size: int, seconds: float) -> str:
     return f"{size / max(seconds, 1e-9) / 1e6:.0f} MB/s"
-
-
-def printable(text: str) -> str:
-    """Return `text` on one line, for a terminal: it would obey what a stranger wrote into a name or a message."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )

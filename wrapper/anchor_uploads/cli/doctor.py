@@ -9,8 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from anchor_uploads import AnchorUploadsError, InvalidArgument, __version__
+from anchor_uploads._human import printable
 from anchor_uploads.cli import status_of
-from anchor_uploads.cli._shared import base_url, printable
+from anchor_uploads.cli._shared import base_url
 
 _PACKAGES = {
     "httpx": "",

@@ -12,8 +12,8 @@ import anyio
 import attrs
 import click
 
-from anchor_uploads._human import human_size
-from anchor_uploads.cli._shared import SECONDS, Function, as_json, base_url, printable
+from anchor_uploads._human import human_size, printable
+from anchor_uploads.cli._shared import SECONDS, Function, as_json, base_url
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Locator, Page

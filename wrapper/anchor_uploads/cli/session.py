@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from anchor_uploads.cli._shared import as_json, base_url, given, printable
+from anchor_uploads._human import printable
+from anchor_uploads.cli._shared import as_json, base_url, given
 
 _MINUTES = click.FloatRange(min=0, min_open=True)
 

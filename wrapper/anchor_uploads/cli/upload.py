@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from anchor_uploads import AuthenticationFailed, InvalidArgument, SessionNotFound, SourceError
-from anchor_uploads._human import human_size
-from anchor_uploads.cli._shared import MIB, as_json, call_options, given, printable, speed
+from anchor_uploads._human import human_size, printable
+from anchor_uploads.cli._shared import MIB, as_json, call_options, given, speed
 
 if TYPE_CHECKING:
     from anchor_uploads import FailedUpload, UploadedFile, UploadProgress
