@@ -233,6 +233,23 @@ def test_upload_has_the_options_of_a_client(
     assert [request.status for request in anchor.requests][-attempts - 1 :].count(503) == attempts
 
 
+@pytest.mark.parametrize(
+    ("options", "status", "requests"),
+    [([], 1, 1), (["--retry-unknown"], 0, 2), (["--retry-unknown", "--retries", "0"], 1, 1)],
+)
+def test_what_may_have_been_saved_is_sent_again_only_if_that_is_asked_for(
+    options: list[str], status: int, requests: int, raw_server: RawServer, report: Path
+) -> None:
+    def fall_silent(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.wait(20)
+
+    raw_server.script = [fall_silent, answer()]
+    arguments = ["--timeout", "0.5", "--base-url", raw_server.base_url]
+    assert main(["upload", SESSION, str(report), *arguments, *options]) == status
+    assert len(raw_server.requests) == requests
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_as_many_files_are_under_way_as_asked_for(concurrency: int, raw_server: RawServer, tmp_path: Path) -> None:
     together = threading.Barrier(concurrency)
