@@ -433,14 +433,13 @@ def test_60_mib_where_playwright_refuses(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a file system with holes")
-def test_2_gib_take_no_longer_than_a_byte(twin: Twin, page: Any, site: FormSite, directory: Path) -> None:
+def test_2_gib_are_attached_without_being_read(twin: Twin, page: Any, site: FormSite, directory: Path) -> None:
     huge = directory / "huge.bin"
     with huge.open("wb") as file:
         file.truncate(2048 * MIB)
     page.goto(site.url())
-    started = time.monotonic()
+    # Who read it would find that this is not its SHA-256.
     attached = twin.attach(field(page), RemoteFile(str(huge), 2048 * MIB, sha256="0" * 64))
-    assert time.monotonic() - started < 5
     assert (attached[0].size, attached[0].sha256) == (2048 * MIB, None)
     huge.unlink()
 
