@@ -196,6 +196,10 @@ gc.collect()
 """
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="anyio, by itself, loses a connection there whose cancelling comes as it stands; Python closes and tells it",
+)
 def test_cancelled_calls_leave_no_complaint_behind(tmp_path: Path) -> None:
     paths = [tmp_path / f"{megabytes}.bin" for megabytes in range(1, 6)]
     for megabytes, path in enumerate(paths, start=1):
