@@ -209,7 +209,7 @@ class _Telling:
         stream = stream or sys.stdout
         if stream.isatty() and self._terminal.is_interactive and not self._quiet:
             # Above the bars, and never broken, so that it can be copied.
-            self._terminal.out(line, highlight=False)
+            self._terminal.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
             print(line, file=stream, flush=True)
 
