@@ -158,6 +158,9 @@ class _Telling:
         self._quiet = quiet
         self._started: dict[str, float] = {}
         self._terminal = Console(stderr=True, quiet=quiet)
+        # Asked now, for the bars put something else in the streams' place.
+        drawn = self._terminal.is_interactive and not quiet
+        self._on_terminal = [drawn and stream.isatty() for stream in (sys.stdout, sys.stderr)]
         self.bar = ProgressBar(files=len(paths), size=_size(paths), console=self._terminal)
 
     def progress(self, progress: UploadProgress) -> None:
@@ -183,7 +186,7 @@ class _Telling:
             self.complain(f"{printable(path)}: {text}")
 
     def complain(self, text: str) -> None:
-        self._print(f"anchor-uploads: {text}", sys.stderr)
+        self._print(f"anchor-uploads: {text}", complaint=True)
 
     def would_upload(self, index: int, name: str, size: int, content_type: str) -> None:
         path = self._paths[index]
@@ -205,13 +208,12 @@ class _Telling:
             told = f"{human_size(size)} in {seconds:.1f} s" + (f", {speed(size, seconds)}" if size >= MIB else "")
             self._print(f"{uploaded.name} -> {where}  {told}{checksum}")
 
-    def _print(self, line: str, stream: Any = None) -> None:
-        stream = stream or sys.stdout
-        if stream.isatty() and self._terminal.is_interactive and not self._quiet:
+    def _print(self, line: str, *, complaint: bool = False) -> None:
+        if self._on_terminal[complaint]:
             # Above the bars, and never broken, so that it can be copied.
             self._terminal.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
-            print(line, file=stream, flush=True)
+            print(line, file=sys.stderr if complaint else sys.stdout, flush=True)
 
 
 def _size(paths: list[str]) -> int | None:
