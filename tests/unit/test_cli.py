@@ -175,10 +175,11 @@ def test_what_a_stranger_wrote_moves_no_cursor(
     saved = {"data": {"status": "success", "message": f"File saved at /uploads/{wild}"}}
     raw_server.script = [answer(200, saved), *[answer(400, {"error": {"code": 400, "message": wild}})] * 2]
     arguments = ["--base-url", raw_server.base_url]
-    assert main(["upload", SESSION, str(report), *arguments]) == 0
+    assert main(["upload", SESSION, str(report), "--filename", "\u202ea", *arguments]) == 0
     assert main(["upload", SESSION, str(report), *arguments]) == 1
     assert main(["session", "start", *arguments]) == 1
     out, error = capsys.readouterr()
+    assert out.startswith("\\u202ea -> ")
     assert out.count("\\x1b[2J\\u202e") == 1
     assert error.count("\\x1b[2J\\u202e") == 2
     assert not {*wild} & {"\x1b", "\u202e"} & {*(out + error)}

@@ -193,7 +193,7 @@ class _Telling:
         if self._as_json:
             self._print(json.dumps({"file": path, "name": name, "size": size, "content_type": content_type}))
         elif not self._quiet:
-            self._print(f"{printable(path)} -> {name}  {human_size(size)}, {content_type}")
+            self._print(printable(f"{path} -> {name}  {human_size(size)}, {content_type}"))
 
     def _uploaded(self, uploaded: UploadedFile) -> None:
         import attrs
@@ -203,10 +203,10 @@ class _Telling:
             facts = {"file": self._path_of[uploaded.name], **attrs.asdict(uploaded), "seconds": round(seconds, 3)}
             self._print(json.dumps(facts))
         elif not self._quiet:
-            where = printable(uploaded.path or "(the service did not say where)")
+            where = uploaded.path or "(the service did not say where)"
             checksum = f"  SHA-256 {uploaded.sha256}" if uploaded.sha256 else ""
             told = f"{human_size(size)} in {seconds:.1f} s" + (f", {speed(size, seconds)}" if size >= MIB else "")
-            self._print(f"{uploaded.name} -> {where}  {told}{checksum}")
+            self._print(printable(f"{uploaded.name} -> {where}  {told}{checksum}"))
 
     def _print(self, line: str, *, complaint: bool = False) -> None:
         if self._on_terminal[complaint]:
