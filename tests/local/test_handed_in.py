@@ -464,10 +464,10 @@ def test_a_name_in_utf8_arrives_though_the_locale_knows_only_ascii(
 ) -> None:
     written(tmp_path, "żółć ✓.txt", SMALL)
     environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    # Under that locale no .pth file leads to a clone whose own path has other letters.
+    # Of a clone whose own path has other letters, Python cannot read the .pth file there; so without the module site.
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     arguments = [KEY, anchor.server.base_url, session_id, str(tmp_path)]
-    subprocess.run([sys.executable, "-c", ELSEWHERE, *arguments], env=environment, check=True)
+    subprocess.run([sys.executable, "-S", "-c", ELSEWHERE, *arguments], env=environment, check=True)
     assert anchor.stored(session_id) == {"żółć ✓.txt": SMALL}
 
 
