@@ -42,5 +42,6 @@ def completion(shell: str) -> None:
     print(made(app, {}, "anchor-uploads", "_ANCHOR_UPLOADS_COMPLETE").source())
 
 
-for command in (upload, attach, drop, session, serve, doctor, demo):
-    app.add_command(command)
+_COMMANDS: tuple[click.Command, ...] = (upload, attach, drop, session, serve, doctor, demo)
+for _command in _COMMANDS:
+    app.add_command(_command)

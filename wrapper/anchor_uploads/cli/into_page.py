@@ -93,7 +93,7 @@ def drop(**options: Any) -> None:
 
 
 async def _into_page(options: dict[str, Any], give: Callable[..., Any]) -> None:
-    import playwright  # noqa: F401 - at once, and not only where it is used
+    from playwright.async_api import Error  # noqa: F401 - at once, and not only where it is used
 
     from anchor_uploads import AsyncUploadClient
     from anchor_uploads.progress import ProgressBar
