@@ -29,5 +29,6 @@ def without_chance(transcript: str) -> list[str]:
 
 def test_the_recorded_steps_are_as_the_guide_shows_them(root: Path, tmp_path: Path) -> None:
     shown = transcript_in((root / GUIDE).read_text("utf-8"))
-    assert without_chance(record(tmp_path)) == without_chance(shown)
+    now = record(tmp_path)
+    assert without_chance(now) == without_chance(shown), now
     assert "1 uploaded, 1 failed" in shown
