@@ -24,7 +24,7 @@ def without_chance(transcript: str) -> list[str]:
         r"\d+\.\d s",
     ):
         transcript = re.sub(chance, "…", transcript)
-    return transcript.splitlines()
+    return sorted(transcript.splitlines())
 
 
 def test_the_recorded_steps_are_as_the_guide_shows_them(root: Path, tmp_path: Path) -> None:
