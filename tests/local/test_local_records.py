@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -201,17 +200,23 @@ def test_a_connection_that_breaks_before_the_answer_has_no_status(
     assert (told.path, told.status) == (path, None)
 
 
-def test_a_request_that_makes_the_server_fail_is_a_500(
-    anchor: Anchor, session_id: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("size", [1, 20_000_000])
+def test_a_request_that_makes_the_server_fail_is_a_500_which_breaks_no_connection_that_it_keeps(
+    anchor: Anchor, session_id: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, size: int
 ) -> None:
     def fail(self: object, data: bytearray) -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("by the test")
 
-    monkeypatch.setattr(uploads._PartialFile, "write", fail)
-    with caplog.at_level(logging.CRITICAL):
-        reply = anchor.client.post(f"/v1/sessions/{session_id}/uploads", files={"file": ("a.txt", b"x")})
-    assert reply.status_code == 500
-    assert anchor.server.requests[-1].status == 500
+    files = {"file": ("a.txt", b"x" * size)}
+    for _ in range(5):
+        with monkeypatch.context() as failing:
+            failing.setattr(uploads._PartialFile, "write", fail)
+            reply = anchor.client.post(f"/v1/sessions/{session_id}/uploads", files=files)
+        assert (reply.status_code, anchor.server.requests[-1].status) == (500, 500)
+        assert "ZeroDivisionError" in reply.json()["error"]["message"]
+        # httpx does not send again what meets a connection that the server closed.
+        assert anchor.client.get(f"/v1/sessions/{session_id}").status_code == 200
+    assert caplog.text.count("ZeroDivisionError: by the test") == 5
 
 
 def test_of_very_many_requests_the_newest_are_kept() -> None:

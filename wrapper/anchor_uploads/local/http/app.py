@@ -18,6 +18,7 @@ from anchor_uploads.local.browser.chromium import BrowserFailed
 from anchor_uploads.local.disk.uploads import UploadNotStored, UploadRejected, receive_upload
 from anchor_uploads.local.faults import Faults
 from anchor_uploads.local.http import replies
+from anchor_uploads.local.http.answer_failures import AnswerFailures
 from anchor_uploads.local.http.cdp_proxy import Gate, cdp_url, parameters
 from anchor_uploads.local.http.control import control_routes
 from anchor_uploads.local.http.early_answers import EarlyAnswers
@@ -174,11 +175,12 @@ def create_app(
         middleware=[
             Middleware(EarlyAnswers, stopping=stopping),
             Middleware(RecordRequests, records=records),
+            Middleware(AnswerFailures),
             Middleware(CheckHost, hosts=hosts),
             Middleware(_RequireKey, key=api_key),
             Middleware(InjectFaults, faults=faults, stopping=stopping),
         ],
-        exception_handlers={HTTPException: _http_error, Exception: _server_error},
+        exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )
 
@@ -242,7 +244,3 @@ async def _http_error(request: Request, problem: Exception) -> Response:
     headers = None if problem.headers is None else dict(problem.headers)
     message = f"{request.method} {path}: {problem.detail}"
     return replies.error(problem.status_code, message, headers)
-
-
-async def _server_error(_request: Request, problem: Exception) -> Response:
-    return replies.error(500, f"{type(problem).__name__}: see the server's log")
