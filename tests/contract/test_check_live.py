@@ -55,6 +55,8 @@ def no_page(_session: Session, _uploaded: UploadedFile) -> str:
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Check]:
     """Runs the command against a local Anchor, whose settings can be given."""
     sessions = tmp_path / "sessions"
+    # Wide enough that nothing which is looked for is broken into lines, whatever runs the tests.
+    monkeypatch.setenv("COLUMNS", "200")
     if os.name == "nt":
         # Where the local Anchor stores it, such a name cannot be.
         monkeypatch.setitem(NAMES, "quoted name", "a 'quoted' name.txt")

@@ -181,8 +181,8 @@ def _can_unshare() -> bool:
 
 @pytest.mark.skipif(find_browser() is None, reason="no Chrome, Chromium or Edge here")
 @pytest.mark.skipif(not _can_unshare(), reason="makes a namespace of processes, as containers have")
-def test_as_the_first_process_of_a_container_it_leaves_no_dead_children(tmp_path: Path, wait_until: WaitUntil) -> None:
-    with serving(tmp_path, "--quiet", before=("unshare", "--pid", "--fork", "--mount-proc")) as server:
+def test_as_the_first_process_of_a_container_it_leaves_no_dead_children(short_tmp: Path, wait_until: WaitUntil) -> None:
+    with serving(short_tmp, "--quiet", before=("unshare", "--pid", "--fork", "--mount-proc")) as server:
         with server.client() as client:
             for _ in range(3):
                 client.end_session(client.create_session().id)

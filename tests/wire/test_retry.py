@@ -9,9 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import anyio
+import httpcore
+import httpx
 import pytest
 
 from anchor_uploads import (
+    AsyncUploadClient,
     AuthenticationFailed,
     ConnectionFailed,
     FileTooLarge,
@@ -26,7 +30,7 @@ from anchor_uploads import (
     UploadedFile,
 )
 from support.raw_server import Behaviour, RawServer, answer, answer_early, reset
-from support.twins import SESSION, Call, both
+from support.twins import KEY, SESSION, Call, both
 
 # More than the buffers between two sockets hold, so that a reset in its middle is noticed in its middle.
 CONTENT = b"0123456789abcdef" * 1_500_000
@@ -197,6 +201,38 @@ def test_an_early_answer_ends_the_sending_to_a_server_that_throws_the_rest_away(
         call(raw_server.base_url, "upload_file", SESSION, bytes(200_000_000), **LARGE)
     raw_server.settle()
     assert raw_server.requests[0].received < 100_000_000
+
+
+class Unhurried(httpcore.AnyIOBackend):
+    """An event loop that has run others, by the time it goes on with whose last bytes the system has taken."""
+
+    async def connect_tcp(self, *arguments: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        stream = await super().connect_tcp(*arguments, **options)
+        write = stream.write
+
+        async def written(buffer: bytes, timeout: float | None = None) -> None:
+            await write(buffer, timeout)
+            if buffer.endswith(b"--\r\n"):
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(0.1)
+
+        stream.write = written  # type: ignore[method-assign]
+        return stream
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_answer_to_all_that_was_sent_is_not_early(backend: str, raw_server: RawServer) -> None:
+    async def run() -> UploadedFile:
+        transport = httpx.AsyncHTTPTransport()
+        transport._pool = httpcore.AsyncConnectionPool(network_backend=Unhurried())
+        async with (
+            httpx.AsyncClient(transport=transport) as own,
+            AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url, http_client=own) as client,
+        ):
+            return await client.upload_file(SESSION, bytes(100_000), **LARGE)
+
+    assert anyio.run(run, backend=backend).attempts == 1
+    assert len(raw_server.requests[0].part()[1]) == 100_000
 
 
 @both

@@ -216,6 +216,9 @@ class AsyncTapped:
         return self._ear.take() or await self._read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            # The end of a body, which httpcore writes, too: all is out by now, and what was heard is no early answer.
+            return
         watch = _current.get()
         # A write that timed out may still go on in the event loop's own buffer; one that failed does not.
         with _cutting(watch, httpcore.WriteError):
