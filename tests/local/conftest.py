@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from anchor_uploads.local import LocalServer, find_browser
+from anchor_uploads.local.leftovers import ROOT_PREFIX
 
 KEY = "the key of the tests"
 BOUNDARY = b"xBOUNDARYx"
@@ -29,7 +30,7 @@ def anyio_backend() -> str:
 
 @dataclass
 class Anchor:
-    """A running server, its directory, and a client that has the key."""
+    """A running server, the directory of its sessions, and a client that has the key."""
 
     server: LocalServer
     client: httpx.Client
@@ -55,6 +56,9 @@ class Anchor:
         """Every file in the session's uploads directory, also unfinished ones."""
         return {path.name: path.read_bytes() for path in self.uploads(session_id).iterdir()}
 
+    def session_directories(self) -> list[Path]:
+        return [path for path in self.directory.iterdir() if path.is_dir()]
+
     def uploads(self, session_id: str) -> Path:
         return self.directory / session_id / "uploads"
 
@@ -76,11 +80,13 @@ class Anchor:
 
 @contextmanager
 def running(server: LocalServer, directory: Path) -> Iterator[Anchor]:
+    before = set(directory.glob("*"))
     with (
         server,
         httpx.Client(base_url=server.base_url, headers={"anchor-api-key": KEY}, timeout=60, trust_env=False) as client,
     ):
-        yield Anchor(server, client, directory)
+        (its_own,) = set(directory.glob(f"{ROOT_PREFIX}*")) - before
+        yield Anchor(server, client, its_own)
 
 
 @pytest.fixture

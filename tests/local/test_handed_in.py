@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 import urllib.request
 import zipfile
 from collections.abc import Callable
@@ -154,6 +155,30 @@ def mapped(directory: Path) -> Any:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
+class PipeOfWindows(io.FileIO):
+    """A pipe that says that it can seek and stands at 0, of 0 bytes, as each does there."""
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, _position: int, _whence: int = 0, /) -> int:
+        return 0
+
+    def tell(self) -> int:
+        return 0
+
+
+def piped() -> io.BufferedReader:
+    ours, theirs = os.pipe()
+
+    def write() -> None:
+        with open(theirs, "wb") as file:
+            file.write(CONTENT)
+
+    threading.Thread(target=write, daemon=True).start()
+    return io.BufferedReader(PipeOfWindows(ours))
+
+
 # What is handed in; the name, the type and the bytes that must arrive.
 ROWS: dict[str, tuple[Callable[[Path], Any], str, str, bytes]] = {
     # names
@@ -200,6 +225,7 @@ ROWS: dict[str, tuple[Callable[[Path], Any], str, str, bytes]] = {
     "no ending": (lambda d: written(d, "Makefile"), "Makefile", "application/octet-stream", CONTENT),
     # bytes
     "mmap": (lambda d: ("m.bin", mapped(d)), "m.bin", "application/octet-stream", CONTENT),
+    "pipe of Windows": (lambda _: ("rows.csv", piped()), "rows.csv", "text/csv", CONTENT),
     "read only": (lambda _: Reads(), "rows.csv", "text/csv", CONTENT),
     "seek without tell": (lambda _: Reads(seek=io.BytesIO.seek), "rows.csv", "text/csv", CONTENT),
     "read(0) that raises": (

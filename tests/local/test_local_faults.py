@@ -221,7 +221,7 @@ def test_a_reset_ends_sessions_and_faults(anchor: Anchor, session_id: str, fault
     assert anchor.client.post("/local/reset").json()["data"]["sessions_ended"] >= 2
 
     assert faults.pending == ()
-    assert list(anchor.directory.iterdir()) == []
+    assert anchor.session_directories() == []
     for ended in (session_id, other):
         reply = anchor.client.get(f"/v1/sessions/{ended}")
         assert reply.status_code == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import socket
@@ -24,6 +25,7 @@ from anchor_uploads.local import LocalServer, sessions
 from anchor_uploads.local.disk import uploads
 from anchor_uploads.local.http.hosts import Hosts
 from anchor_uploads.local.options import is_loopback
+from anchor_uploads.local.records import Records
 from support.plain_cdp import cdp
 
 if TYPE_CHECKING:
@@ -160,6 +162,63 @@ def test_only_so_many_sessions_run_at_once(start: Callable[..., Anchor]) -> None
         client.create_session()
     anchor.client.delete(f"/v1/sessions/{first}")
     assert anchor.new_session()
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, tuple(map(int, sys.argv[1:3])))
+from anchor_uploads import UploadClient
+from anchor_uploads.local import LocalServer
+with LocalServer(browser=False) as server:
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    with UploadClient(api_key=server.api_key, base_url=server.base_url, max_retries=0) as client:
+        for _ in range(int(sys.argv[3])):
+            client.upload_file(client.create_session().id, b"x", filename="a")
+        print(len(client.list_sessions()))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit on Windows")
+@pytest.mark.parametrize(
+    ("soft", "hard", "sessions", "raised"),
+    [
+        pytest.param(64, 64, 200, 64, id="sessions hold nothing open"),
+        pytest.param(64, 256, 1, 256, id="as far as it may be"),
+        pytest.param(64, 20_000, 1, 10_240, id="to enough"),
+        pytest.param(15_000, 20_000, 1, 15_000, id="never lowered"),
+    ],
+)
+def test_the_limit_of_open_files_is_raised_and_bounds_no_sessions_without_browsers(
+    soft: int, hard: int, sessions: int, raised: int
+) -> None:
+    import resource
+
+    if 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[1] < hard:
+        pytest.skip("this system allows fewer")
+    line = [sys.executable, "-W", "error", "-c", LIMITED, *map(str, (soft, hard, sessions))]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, [str(raised), str(sessions)]), done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit on Windows")
+def test_browsers_for_which_the_limit_of_open_files_has_no_room_are_refused(tmp_path: Path, browser: Path) -> None:
+    limit = psutil.Process().num_fds() + 70
+
+    async def run() -> str:
+        some = sessions.Sessions(tmp_path, browser=browser, at_most=16, records=Records(), open_files=limit)
+        try:
+            with pytest.raises(sessions.TooManySessions) as refused:
+                for _ in range(16):
+                    await some.create()
+            assert len(some) == 3
+            return str(refused.value)
+        finally:
+            await some.close_all()
+
+    assert asyncio.run(run()) == (
+        f"3 sessions run, and no more have room beneath this process's limit of {limit} open files (`ulimit -n`); "
+        "raise it"
+    )
 
 
 def test_a_browser_that_dies_takes_its_session_with_it(

@@ -78,7 +78,7 @@ def test_a_session_has_a_browser_and_its_end_leaves_nothing(
     SessionStatusReply.model_validate(ended.json(), strict=True)
     assert ended.json() == {"data": {"status": "success"}}
     assert processes_with(session_id) == []
-    assert list(anchor.directory.iterdir()) == []
+    assert anchor.session_directories() == []
     assert beside is None or not beside.exists()
     for method in ("GET", "DELETE"):
         error_of(anchor.client.request(method, f"/v1/sessions/{session_id}"), 404)
@@ -97,7 +97,7 @@ def test_a_browser_that_a_client_closed_leaves_nothing_either(
     wait_until(lambda: processes_with(session["id"]) == [], "the browser closed")
 
     assert anchor.client.delete(f"/v1/sessions/{session['id']}").status_code == 200
-    assert list(anchor.directory.iterdir()) == []
+    assert anchor.session_directories() == []
     assert beside is None or not beside.exists()
 
 
@@ -185,10 +185,10 @@ def test_the_first_page_can_be_chosen(start: Callable[..., Anchor], browser: Pat
     ids=lambda value: str(value)[:60],
 )
 def test_a_bad_body_starts_nothing(anchor: Anchor, body: bytes, problem: str) -> None:
-    before = list(anchor.directory.iterdir())
+    before = anchor.session_directories()
 
     assert problem in error_of(anchor.client.post("/v1/sessions", content=body), 400)
-    assert list(anchor.directory.iterdir()) == before
+    assert anchor.session_directories() == before
 
 
 def test_every_place_that_is_wrong_is_named_and_no_value(anchor: Anchor) -> None:
@@ -313,7 +313,7 @@ def test_the_end_of_all_sessions_leaves_nothing_of_them_and_the_faults(start: Ca
         reply = anchor.client.delete("/v1/sessions/all")
         assert reply.status_code == 200
         SessionStatusReply.model_validate(reply.json(), strict=True)
-        assert list(anchor.directory.iterdir()) == []
+        assert anchor.session_directories() == []
         assert listed(anchor) == []
     for session_id in ended:
         message = error_of(anchor.client.get(f"/v1/sessions/{session_id}"), 404)
@@ -331,7 +331,7 @@ def test_the_end_of_all_sessions_stops_their_browsers(with_browser: Anchor, proc
     assert with_browser.client.delete("/v1/sessions/all").status_code == 200
 
     assert not any(processes_with(session_id) for session_id in made)
-    assert list(with_browser.directory.iterdir()) == []
+    assert with_browser.session_directories() == []
 
 
 def test_the_end_of_all_sessions_says_what_is_left_of_one_and_ends_the_others(
@@ -413,7 +413,7 @@ def test_a_browser_that_does_not_start_is_a_500_that_says_why(
     assert "no sandbox today" in message
     assert "ANCHOR_UPLOADS_NO_SANDBOX=1" in message
     assert "secret" not in message
-    assert list(anchor.directory.iterdir()) == []
+    assert anchor.session_directories() == []
 
 
 @needs_scripts

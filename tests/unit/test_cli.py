@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -544,6 +546,38 @@ def test_an_output_that_nobody_reads_any_more_is_no_traceback() -> None:
     done = subprocess.run(line, stdout=ours, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=buffered)
     os.close(ours)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+class Unread(io.RawIOBase):
+    """A pipe of Windows whose other end is closed."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: Any, /) -> int:
+        if self.closed_there:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return len(block)
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor, self.closed_there = descriptor, True
+
+
+def test_an_output_that_nobody_reads_any_more_is_known_on_windows_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with (tmp_path / "out").open("wb") as stands_in:
+        unread = Unread(stands_in.fileno())
+        stream = io.TextIOWrapper(io.BufferedWriter(unread), encoding="utf-8")
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["completion", "zsh"]) == 1
+        assert capsys.readouterr().err == ""
+        # What Python would write at its end goes nowhere.
+        assert os.path.samestat(os.fstat(stands_in.fileno()), os.stat(os.devnull))
+        unread.closed_there = False
 
 
 @needs_posix

@@ -405,6 +405,39 @@ def test_ctrl_c_stops_a_batch_and_tells_what_was_done(raw_server: RawServer) -> 
     assert (uploaded, failed) == (sum(request.complete for request in raw_server.requests), 0)
 
 
+@pytest.mark.parametrize("what", ["a batch", "a pipe, with a deadline"])
+def test_waiting_is_in_short_turns_since_windows_hears_ctrl_c_only_between_them(
+    what: str, raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait, waits = threading.Event.wait, list[Any]()
+
+    def noted(event: threading.Event, timeout: float | None = None) -> bool:
+        started = sys._getframe(1).f_code is threading.Thread.start.__code__
+        if threading.current_thread() is threading.main_thread() and not started:
+            waits.append(timeout)
+        return wait(event, timeout)
+
+    ours, theirs = os.pipe()
+    with (
+        UploadClient(api_key=KEY, base_url=raw_server.base_url) as client,
+        open(ours, "rb") as pipe,
+        open(theirs, "wb") as writer,
+    ):
+        raw_server.script = [answer(delay=1)]
+        closing = threading.Timer(1, writer.close)
+        closing.start()
+        with monkeypatch.context() as noting:
+            noting.setattr(threading.Event, "wait", noted)
+            if what == "a batch":
+                client.upload_files(SESSION, [("a.bin", b"x")])
+            else:
+                client.upload_file(SESSION, pipe, filename="a.bin", deadline=60)
+        closing.join()
+
+    assert len(waits) > 1
+    assert all(timeout is not None and timeout <= 1 for timeout in waits)
+
+
 def test_cancelling_an_async_batch_leaves_the_client_usable(raw_server: RawServer) -> None:
     async def run() -> None:
         async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:

@@ -357,7 +357,9 @@ def test_an_answer_outside_the_contract_is_said_to_be_one(
         ({"data": {"message": "Done"}, "more": 1}, None),
         ({"data": {"message": "File saved at report.pdf"}}, None),
         ({"data": {"message": "File saved at /uploads/a b.txt", "more": [1]}}, "/uploads/a b.txt"),
-        ({"data": {"message": "File saved at C:\\uploads\\a.txt"}}, "C:\\uploads\\a.txt"),
+        ({"data": {"message": r"File saved at C:\uploads\a.txt"}}, r"C:\uploads\a.txt"),
+        ({"data": {"message": r"File saved at \\server\share\a.txt"}}, r"\\server\share\a.txt"),
+        ({"data": {"message": r"File saved at \uploads\a.txt"}}, None),
     ],
 )
 def test_the_path_is_read_from_the_message_or_is_none(

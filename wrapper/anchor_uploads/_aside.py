@@ -10,6 +10,7 @@ import asyncio
 import os
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,7 @@ import anyio
 Result = TypeVar("Result")
 
 _IDLE_SECONDS = 10.0
+_TURN_SECONDS = 0.2
 
 
 class TimeIsUp(Exception):
@@ -28,6 +30,18 @@ class TimeIsUp(Exception):
 
 class Abandoned(BaseException):
     """Ends work for which nobody waits any more."""
+
+
+def wait_in_turns(ready: Callable[[float], object], within: float | None = None) -> bool:
+    """Wait until `ready(seconds)`, itself a wait, has something; False if it has not within so many seconds.
+
+    In short turns, because Windows hears Ctrl-C only between the waits for a lock.
+    """
+    until = float("inf") if within is None else time.monotonic() + within
+    while not ready(max(0.0, min(_TURN_SECONDS, until - time.monotonic()))):
+        if time.monotonic() >= until:
+            return False
+    return True
 
 
 def event_loop() -> Any:
@@ -65,7 +79,7 @@ class Aside(Generic[Result]):
     def result(self, within: float | None = None) -> Result:
         """Wait for the result. Raises what the work raises, and `TimeIsUp` after `within` seconds (None: never)."""
         try:
-            if not self._done.wait(within):
+            if not wait_in_turns(self._done.wait, within):
                 raise TimeIsUp
             return self._outcome()
         finally:

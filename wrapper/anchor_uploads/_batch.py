@@ -20,7 +20,7 @@ from uuid import UUID
 import anyio
 from attrs import frozen
 
-from anchor_uploads._aside import Aside
+from anchor_uploads._aside import Aside, wait_in_turns
 from anchor_uploads._call.body import ProgressCallback, UploadProgress, check_callback, tell
 from anchor_uploads._call.reply import UploadedFile
 from anchor_uploads._call.settings import Settings
@@ -337,7 +337,7 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
                 batch.tell_results()
                 if not waiting:
                     return batch.report()
-                for finished in wait(waiting, return_when=FIRST_COMPLETED).done:
+                for finished in _finished(waiting):
                     settle(waiting.pop(finished), finished)
                 batch.tell_results()
         except BaseException as error:
@@ -347,12 +347,25 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
             # What has left whole is waited for, so that the report can tell what became of it.
             for future, task in waiting.items():
                 with suppress(Exception):
+                    _finished([future])
                     settle(task, future)
             if batch.watch.raised is None:
                 batch.tell_results()
             if isinstance(error, KeyboardInterrupt):
                 raise UploadsInterrupted(batch.report()) from error
             raise
+
+
+def _finished(futures: Collection[Future[UploadedFile]]) -> Collection[Future[UploadedFile]]:
+    """Return those that have finished, once one has."""
+    done: set[Future[UploadedFile]] = set()
+
+    def ready(seconds: float) -> bool:
+        done.update(wait(futures, seconds, FIRST_COMPLETED).done)
+        return bool(done)
+
+    wait_in_turns(ready)
+    return done
 
 
 async def run_async(

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 _MESSAGE_LIMIT = 300
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "x-correlation-id", "cf-ray")
 # The one rule for the remote path: what follows "saved at" to the end of the message, if it is an absolute path.
-_SAVED_AT = re.compile(r"\bsaved at (?P<path>(?:/|[A-Za-z]:[\\/]).*)\Z", re.DOTALL)
+_SAVED_AT = re.compile(r"\bsaved at (?P<path>(?:/|[A-Za-z]:[\\/]|\\\\[^\\]).*)\Z", re.DOTALL)
 # The contract has one status for both (400, "no file uploaded or file too large"); only the message tells.
 _TOO_LARGE = re.compile(r"too (large|big)|size limit", re.IGNORECASE)
 _KINDS: dict[int, tuple[type[errors.StatusError], str]] = {

@@ -15,6 +15,7 @@ import re
 import select
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -282,7 +283,7 @@ def _socket(stream: httpcore.NetworkStream) -> socket.socket | None:
 
 def _wait(sock: socket.socket, timeout: float | None) -> tuple[bool, bool]:
     """Wait until `sock` can be read or written, and tell which; neither after `timeout` seconds."""
-    if not hasattr(select, "poll"):
+    if sys.platform == "win32" or not hasattr(select, "poll"):
         readable, writable, _ = select.select([sock], [sock], [], timeout)
         return bool(readable), bool(writable)
     poll = select.poll()

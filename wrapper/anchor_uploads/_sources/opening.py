@@ -133,8 +133,10 @@ def _from_path(part: Part) -> Source:
 
 def _pipe(path: str) -> io.FileIO:
     """Open a named pipe, and wait until somebody writes to it, in turns: a thread that waits can be left behind."""
-    flags = os.O_RDONLY if sys.platform == "win32" else os.O_RDONLY | os.O_NONBLOCK
-    handle = io.FileIO(os.open(path, flags))
+    if sys.platform == "win32":
+        # There it has a writer, or it is not there; and only sockets can be waited for.
+        return io.FileIO(path)
+    handle = io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(handle, selectors.EVENT_READ)

@@ -15,6 +15,7 @@ The API key comes from the environment only. What stands on a command line can b
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -46,15 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(arguments)
     except KeyboardInterrupt as interruption:
         return _fail(_interrupted(interruption), INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has heard enough; Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
     except ModuleNotFoundError as missing:
         package = str(missing.name).partition(".")[0]
         extra = "playwright" if package == "playwright" else "cli"
         return _fail(f'the package {package!r} is missing; run: pip install "anchor-uploads[{extra}]"', FAILED)
     except (AnchorUploadsError, ImportError, OSError, RuntimeError) as error:
+        if _nobody_reads(error):
+            # Whoever read our output has heard enough; Python would complain once more when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         return _fail(str(error), status_of(error))
 
 
@@ -72,6 +73,16 @@ def _run(arguments: Sequence[str] | None) -> int:
         return MISUSED
     sys.stdout.flush()
     return status or DONE
+
+
+def _nobody_reads(error: Exception) -> bool:
+    """Tell whether an error is that of writing to a pipe whose other end is closed, which is EINVAL on Windows."""
+    if isinstance(error, OSError) and error.errno == errno.EINVAL:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            return True
+    return isinstance(error, BrokenPipeError)
 
 
 def _interrupted(interruption: KeyboardInterrupt) -> str:

@@ -126,7 +126,7 @@ class _Orphans:
         for child in psutil.Process().children():
             with contextlib.suppress(psutil.Error, ChildProcessError):
                 if child.status() == psutil.STATUS_ZOMBIE:
-                    if child.pid in before:
+                    if child.pid in before and sys.platform != "win32":
                         os.waitpid(child.pid, os.WNOHANG)
                     else:
                         self._dead.add(child.pid)

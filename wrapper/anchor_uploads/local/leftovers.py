@@ -16,7 +16,7 @@ __all__ = ["ROOT_PREFIX", "sweep"]
 _logger = logging.getLogger("anchor_uploads.local")
 
 ROOT_PREFIX = "anchor-uploads-"
-"""Names of the temporary directories of servers begin with this."""
+"""Names of the directories that servers make for themselves begin with this."""
 
 
 def sweep(directory: Path | None) -> None:
@@ -25,12 +25,10 @@ def sweep(directory: Path | None) -> None:
     Touches nothing that a living process owns, that another user does, or that has no owner's mark. What cannot be
     removed is logged.
     """
-    for root in _directories(Path(tempfile.gettempdir())):
-        if root.name.startswith(ROOT_PREFIX):
-            _remove_if_abandoned(root)
-    if directory is not None:
-        for session in _directories(directory):
-            _remove_if_abandoned(session)
+    for parent in [Path(tempfile.gettempdir()), *([directory] if directory else [])]:
+        for root in _directories(parent):
+            if root.name.startswith(ROOT_PREFIX):
+                _remove_if_abandoned(root)
 
 
 def _directories(parent: Path) -> list[Path]:
@@ -46,8 +44,7 @@ def _remove_if_abandoned(directory: Path) -> None:
         return
     _logger.info("removing %s, which a server that was killed has left", directory)
     try:
-        # A root has sessions with a browser each; a session may be all there is.
-        for session in (directory, *_directories(directory)):
+        for session in _directories(directory):
             remove_browser(session / "profile")
         remove_tree(directory)
     except (OSError, RuntimeError) as problem:

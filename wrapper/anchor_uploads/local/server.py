@@ -33,7 +33,9 @@ from anchor_uploads.local.http.app import create_app
 from anchor_uploads.local.http.cdp_proxy import CdpProxy
 from anchor_uploads.local.http.hosts import Hosts
 from anchor_uploads.local.leftovers import ROOT_PREFIX, sweep
+from anchor_uploads.local.open_files import raise_limit
 from anchor_uploads.local.options import Options, is_loopback
+from anchor_uploads.local.proactor import close_what_was_reset
 from anchor_uploads.local.records import Listener, ReceivedRequest, ReceivedUpload, Records
 from anchor_uploads.local.sessions import Sessions
 
@@ -58,7 +60,8 @@ class LocalServer:
         directory: Where the sessions keep their files. It is created if need be, and stays; what the sessions put there
             goes. None takes a temporary directory.
         max_sessions: How many sessions may run at once; one more is answered with 429. None means 16 with browsers, and
-            10,000 without, which are but a directory each.
+            10,000 without, which are but a directory each. Fewer with browsers where the limit of open files has no
+            room for them, which is raised to 10,240 if that is allowed.
         allow_remote: Whether `host` may be other than loopback, so that other machines are let in who know the key, and
             whether the server answers to names other than its own.
         public_url: Where clients reach it through a proxy before it, such as `https://anchor.example`; the URLs that it
@@ -327,7 +330,11 @@ class _Run:
     async def _serve(self, listener: socket.socket, root: Path) -> None:
         options = self._options
         sessions = self.sessions = Sessions(
-            root, browser=self._executable, at_most=options.sessions_at_once, records=self._records
+            root,
+            browser=self._executable,
+            at_most=options.sessions_at_once,
+            records=self._records,
+            open_files=raise_limit(),
         )
         app = create_app(
             sessions,
@@ -382,21 +389,32 @@ class _QuietProtocol(H11Protocol):
         super().connection_made(transport)
         # For faults and records: ASGI has no word for breaking a connection, nor for one that broke.
         self.app_state = {**self.app_state, "abort": transport.abort, "broken": transport.is_closing}
+        # asyncio does this only for connections that it knows to be TCP, which accepted ones are not everywhere; an
+        # answer whose head and body leave one by one then waits 40 ms for an acknowledgement. One that was reset by
+        # now cannot be told.
+        with contextlib.suppress(OSError):
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener = socket.create_server((host, port), family=family, backlog=512)
+        # What lets a port be used again whose connections linger, lets anybody take a port over on Windows; so that has
+        # an option against it, which must come first.
+        option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+        listener.setsockopt(socket.SOL_SOCKET, option, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host, port))
+        listener.listen(512)
     except OSError as error:
+        listener.close()
         if error.errno == errno.EADDRINUSE:
             message = f"port {port} of {host} is taken; choose another, or 0 for any free one"
         else:
             message = f"cannot listen on port {port} of {host}: {error.strerror or error}"
         raise OSError(error.errno, message) from error
-    # asyncio does this only for connections that it knows to be TCP, which those of such a listener are not; an answer
-    # whose head and body leave one by one then waits 40 ms for an acknowledgement. Connections inherit it.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
@@ -415,9 +433,7 @@ def _base_url(host: str, port: int) -> str:
 def _root_directory(wanted: Path | None) -> Iterator[Path]:
     if wanted is not None:
         wanted.mkdir(parents=True, exist_ok=True)
-        yield wanted.resolve()
-        return
-    root = Path(tempfile.mkdtemp(prefix=ROOT_PREFIX)).resolve()
+    root = Path(tempfile.mkdtemp(prefix=ROOT_PREFIX, dir=wanted)).resolve()
     try:
         with owned(root):
             yield root
@@ -437,7 +453,9 @@ class _OwnClock:
 if sys.platform == "win32":
 
     class _Loop(_OwnClock, asyncio.ProactorEventLoop):
-        pass
+        def __init__(self) -> None:
+            super().__init__()
+            close_what_was_reset(asyncio.proactor_events._ProactorBasePipeTransport)
 
 else:
 

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from anyio import CancelScope, to_thread
@@ -17,9 +17,9 @@ from attrs import frozen
 
 from anchor_uploads.local.browser.chromium import BrowserProcess
 from anchor_uploads.local.clock import monotonic
-from anchor_uploads.local.disk.ownership import owned
 from anchor_uploads.local.disk.removal import remove_tree
-from anchor_uploads.local.disk.uploads import PARTIAL_PREFIX
+from anchor_uploads.local.disk.uploads import PARTIAL_PREFIX, StoredNames
+from anchor_uploads.local.open_files import sessions_that_fit
 from anchor_uploads.local.records import Records
 
 __all__ = ["Session", "SessionEnded", "Sessions", "StoredFile", "TooManySessions"]
@@ -55,6 +55,7 @@ class Session:
         self.id = session_id
         self.directory = directory
         self.uploads: Path = directory / "uploads"
+        self.names = StoredNames()
         self.browser: BrowserProcess | None = None
         self.created: float = time.time()
         self.touched: float = monotonic()
@@ -63,7 +64,6 @@ class Session:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._end: asyncio.Task[None] | None = None
-        self._owned = ExitStack()
 
     def __repr__(self) -> str:
         return f"<Session {self.id}>"
@@ -132,7 +132,6 @@ class Session:
 
     def _make_directories(self) -> None:
         self.directory.mkdir(mode=0o700)
-        self._owned.enter_context(owned(self.directory))
         self.uploads.mkdir(mode=0o700)
 
     async def _end_now(self) -> None:
@@ -143,21 +142,29 @@ class Session:
             if self.browser is not None:
                 await self.browser.stop()
         finally:
-            self._owned.close()
             await to_thread.run_sync(remove_tree, self.directory)
 
 
 class Sessions:
     """All sessions of one server, below one directory."""
 
-    def __init__(self, directory: Path, *, browser: Path | None, at_most: int, records: Records) -> None:
+    def __init__(
+        self, directory: Path, *, browser: Path | None, at_most: int, records: Records, open_files: int | None = None
+    ) -> None:
         """`directory` must exist. `browser` is the executable to start, or None for none.
 
+        `at_most` sessions run at once, or fewer if `open_files`, this process's limit, has no room for their browsers.
         `records` forget what arrived in a session when that has ended.
         """
+        room = None if browser is None else sessions_that_fit(open_files)
         self._directory = directory
         self._browser = browser
-        self._at_most = at_most
+        self._at_most = at_most if room is None else min(at_most, room)
+        self._why_no_more = (
+            "no more are allowed at once; end one, or wait"
+            if self._at_most == at_most
+            else f"no more have room beneath this process's limit of {open_files} open files (`ulimit -n`); raise it"
+        )
         self._records = records
         self._sessions: dict[str, Session] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
@@ -182,7 +189,7 @@ class Sessions:
         if self.closing:
             raise SessionEnded("the server is stopping")
         if len(self._sessions) >= self._at_most:
-            raise TooManySessions(f"{self._at_most} sessions run, and no more are allowed at once; end one, or wait")
+            raise TooManySessions(f"{self._at_most} sessions run, and {self._why_no_more}")
         session_id = str(uuid.uuid4())
         session = Session(session_id, self._directory / session_id)
         self._sessions[session.id] = session

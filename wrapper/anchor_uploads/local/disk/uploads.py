@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
 import re
 import threading
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,9 +19,12 @@ from anyio import CancelScope, to_thread
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from anchor_uploads.local.disk.removal import move, remove_file
 from anchor_uploads.local.records import ReceivedUpload
 
-__all__ = ["PARTIAL_PREFIX", "UploadNotStored", "UploadRejected", "receive_upload"]
+__all__ = ["PARTIAL_PREFIX", "StoredNames", "UploadNotStored", "UploadRejected", "receive_upload"]
+
+_logger = logging.getLogger("anchor_uploads.local")
 
 PARTIAL_PREFIX = ".anchor-upload-"
 """Names of files that are still being written begin with this."""
@@ -27,6 +33,8 @@ _BLOCK_SIZE = 1024 * 1024
 _FORM_ALLOWANCE = 1024 * 1024
 """How many bytes a request may be longer than its file: headers and other fields."""
 _MAX_HEADER_BYTES = 16 * 1024
+_LONGEST = 259 if os.name == "nt" else None
+"""Characters of a path, where nobody has allowed longer ones."""
 
 
 class UploadRejected(ValueError):
@@ -43,6 +51,7 @@ async def receive_upload(
     content_type: str,
     content_length: int | None,
     directory: Path,
+    names: StoredNames,
     max_bytes: int | None,
 ) -> ReceivedUpload:
     """Store the file of a `multipart/form-data` request in `directory`.
@@ -50,7 +59,8 @@ async def receive_upload(
     `chunks` is the request's body; at most about 2 MiB of it are in memory at any time. The part
     must be named `file` and have a file name. Other parts are ignored. The file appears under its
     name only once the closing boundary and the end of the body were seen, and then replaces a
-    file of the same name in one step. `max_bytes` is the largest file allowed (None: any).
+    file of the same name in one step. `names` are those of all that came into the directory.
+    `max_bytes` is the largest file allowed (None: any).
 
     Raises `UploadRejected` or `UploadNotStored`, and lets what `chunks` raises through. Whatever
     is raised, and when cancelled, nothing is left in `directory`.
@@ -59,7 +69,7 @@ async def receive_upload(
     if longest is not None and content_length is not None and content_length > longest:
         raise _too_large(max_bytes)
     form = _UploadForm(_boundary(content_type), max_bytes)
-    partial = _PartialFile(directory)
+    partial = _PartialFile(directory, names)
     received = 0
     try:
         async for chunk in chunks:
@@ -80,6 +90,46 @@ async def receive_upload(
     finally:
         with CancelScope(shield=True):
             await to_thread.run_sync(partial.discard)
+
+
+class StoredNames:
+    """The names by which the files of a directory came, for file systems that take several names for one.
+
+    Real sessions have names that differ in case only, or in normal form, beside each other. Its methods block.
+    """
+
+    def __init__(self) -> None:
+        self._of_files: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    def put(self, path: Path, target: Path) -> None:
+        """Move a file to where it belongs. Raises `OSError`, or `UploadRejected` if that is another's place or none."""
+        with self._lock:
+            if (other := self._in_place_of(target)) != target.name:
+                raise UploadRejected(
+                    f"to the file system of this server {target.name!r} is {other!r}, which it would replace; give one "
+                    "of them another name"
+                )
+            try:
+                move(path, target)
+            except OSError as error:
+                # Windows says of such a path only that it is not there.
+                if error.errno == errno.ENAMETOOLONG or (_LONGEST and len(str(target)) > _LONGEST):
+                    raise UploadRejected(
+                        f"its path would have {len(str(target))} characters, more than this server's system allows: "
+                        "give the file a shorter name, or the server a directory with a shorter one"
+                    ) from error
+                raise
+            self._of_files[target.stat().st_ino] = target.name
+
+    def _in_place_of(self, target: Path) -> str:
+        """Return the name by which the file came that is at `target`: its own, but for such file systems."""
+        try:
+            name = self._of_files.get(target.stat().st_ino, target.name)
+            # The number may be that of a file that is gone.
+            return name if target.with_name(name).samefile(target) else target.name
+        except OSError:
+            return target.name
 
 
 class _UploadForm:
@@ -193,10 +243,11 @@ class _UploadForm:
 class _PartialFile:
     """A file under a temporary name, and what is known of it so far. Its methods block; any thread may call them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, names: StoredNames) -> None:
         self.size = 0
         self.sha256 = hashlib.sha256()
         self._directory = directory
+        self._names = names
         self._path = directory / f"{PARTIAL_PREFIX}{uuid.uuid4().hex}.part"
         self._file: BinaryIO | None = None
         self._discarded = False
@@ -219,7 +270,7 @@ class _PartialFile:
             if self._file is None or self._discarded:
                 raise FileNotFoundError(2, "the upload was given up", str(target))
             self._file.close()
-            os.replace(self._path, target)
+            self._names.put(self._path, target)
             self._file = None
         return target
 
@@ -228,13 +279,15 @@ class _PartialFile:
             self._discarded = True
             if self._file is None:
                 return
-            try:
+            # Its last bytes may not fit on the disk; they are not wanted either.
+            with suppress(OSError):
                 self._file.close()
-            except OSError:
-                pass  # The last bytes do not fit on the disk; they are not wanted either.
-            finally:
-                self._file = None
-                self._path.unlink(missing_ok=True)
+            self._file = None
+            try:
+                remove_file(self._path)
+            except OSError as error:
+                # The session's end removes it; what became of the upload is decided by now.
+                _logger.warning("could not remove %s: %s", self._path, error)
 
 
 def _too_large(max_bytes: int | None) -> UploadRejected:
@@ -292,12 +345,16 @@ def _safe_name(raw: bytes) -> str:
         raise UploadRejected("the file name contains control characters")
     if len(name.encode("utf-8")) > 255:
         raise UploadRejected("the file name is longer than 255 bytes")
-    if os.name == "nt" and _impossible_on_windows(name):
+    if os.name == "nt" and impossible_on_windows(name):
         raise UploadRejected("Windows cannot store a file of this name")
     return name
 
 
-def _impossible_on_windows(name: str) -> bool:
+# Superscripts count as digits there, and what follows a dot, or spaces before it, does not count.
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)
+
+
+def impossible_on_windows(name: str) -> bool:
+    """Tell whether Windows has no such file names, or means a device by it."""
     # A colon would even write into another file's alternate stream.
-    device = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name, re.IGNORECASE)
-    return device is not None or any(c in '<>:"|?*' for c in name) or name[-1] in " ."
+    return _DEVICE.fullmatch(name) is not None or any(c in '<>:"|?*' for c in name) or name[-1] in " ."

@@ -130,6 +130,7 @@ def create_app(
                     content_type=request.headers.get("content-type", ""),
                     content_length=int(length) if length.isdecimal() else None,
                     directory=session.uploads,
+                    names=session.names,
                     max_bytes=max_upload_bytes,
                 )
                 records.add_upload(session.id, upload)
