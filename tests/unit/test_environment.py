@@ -114,6 +114,14 @@ def test_what_cannot_be_used_is_refused_with_the_variable_and_the_cure(
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", [UploadClient, AsyncUploadClient])
+def test_without_tls_no_certificates_are_read(kind: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    kind(api_key=KEY, base_url="http://anchor.example")
+    with pytest.raises(InvalidArgument, match="SSL_CERT_FILE"):
+        kind(api_key=KEY, base_url="HTTPS://anchor.example")
+
+
 @both
 def test_a_proxy_that_refuses_is_named_with_its_variable(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:

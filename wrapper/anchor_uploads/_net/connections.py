@@ -240,7 +240,9 @@ class _Connections(Generic[HttpClient]):
         if passed_in is None:
             if proxy := proxy_for(base_url):
                 self._proxy, self._httpx_proxy = proxy, proxy.for_httpx()
-            self._tls = tls_context()
+            # To read the system's certificates takes longer than a small upload; without any, no server is trusted.
+            secured = base_url.lower().startswith("https:")
+            self._tls = tls_context() if secured else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             try:
                 self._warm.give(self._made())
             except ImportError as error:
