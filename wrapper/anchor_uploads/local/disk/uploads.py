@@ -120,7 +120,9 @@ class StoredNames:
                         "give the file a shorter name, or the server a directory with a shorter one"
                     ) from error
                 raise
-            self._of_files[target.stat().st_ino] = target.name
+            # Somebody may have taken it away by now, but it was saved.
+            with suppress(OSError):
+                self._of_files[target.stat().st_ino] = target.name
 
     def _in_place_of(self, target: Path) -> str:
         """Return the name by which the file came that is at `target`: its own, but for such file systems."""
