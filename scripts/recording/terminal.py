@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 
 
 def on_a_terminal(command: Sequence[str], columns: int, environment: Mapping[str, str]) -> str:
     """Return what a command writes to its terminal, with all that moves the cursor. It has to end with status 0."""
+    if sys.platform == "win32":
+        raise NotImplementedError("Windows has no terminal of POSIX")
     import fcntl
     import pty
     import struct
