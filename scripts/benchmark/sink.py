@@ -15,6 +15,7 @@ def serve(connection: socket.socket) -> None:
     scratch = memoryview(bytearray(1 << 20))
     pending = b""
     with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while True:
             while b"\r\n\r\n" not in pending:
                 block = connection.recv(65536)
@@ -36,7 +37,6 @@ def main() -> None:
     def accept() -> None:
         while True:
             connection, _ = listener.accept()
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()

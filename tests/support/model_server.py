@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import socket
-import struct
 import threading
 import time
 from collections import defaultdict
@@ -17,6 +16,8 @@ from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Literal, NamedTuple
+
+from support.raw_server import RESETTING
 
 PATIENCE = 5.0
 """Seconds after which the server closes a connection on which nothing happens."""
@@ -157,13 +158,15 @@ class ModelServer:
 
     def _accept(self) -> None:
         while True:
-            connection, _address = self._listener.accept()
+            try:
+                connection, _address = self._listener.accept()
+            except ConnectionError:
+                # How Windows and macOS tell of a client that is gone again.
+                continue
             if self._closing:
                 connection.close()
                 return
             connection.settimeout(PATIENCE)
-            # As servers do; else what they say last may wait in a buffer that a reset throws away.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.add(connection)
             self._threads.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))
             self._threads[-1].start()
@@ -172,6 +175,9 @@ class ModelServer:
         request = None
         with connection:
             try:
+                # As servers do; else what they say last may wait in a buffer that a reset throws away. macOS refuses it
+                # where the client is gone already.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 while head := _read_head(connection):
                     request, script = self._begin(head)
                     if not self._play(connection, request, script):
@@ -212,7 +218,7 @@ class ModelServer:
             self._released.wait(PATIENCE)
         elif script.ending == "reset":
             request.reset = True
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETTING)
         else:
             # The system resets a connection that is closed with something unread.
             request.reset = request.received < request.length

@@ -10,6 +10,7 @@ import json
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from typing import BinaryIO
 
+# What the system is told by SO_LINGER, so that to close resets; Windows has shorter numbers there.
+RESETTING = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 SAVED = {"data": {"status": "success", "message": "File saved at /uploads/a.txt"}}
 
 
@@ -97,9 +100,19 @@ class Exchange:
     def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send(head_of(status, {"Content-Length": str(len(body)), **(headers or {})}) + body)
 
+    def close(self) -> None:
+        """Close the connection, as servers do that linger: what was said can be read before it ends.
+
+        To close with bytes unread resets the connection. A reset may overtake what was sent before it, and on Windows
+        it also throws away what has arrived and was not read yet.
+        """
+        if not self.request.complete:
+            self.wait(0.5)
+        self.open = False
+
     def reset(self) -> None:
         """Break the connection with a TCP reset instead of closing it."""
-        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETTING)
         self.open = False
 
 
@@ -137,9 +150,7 @@ def answer_early(status: int, body: object, *, after: int) -> Behaviour:
     def behave(exchange: Exchange) -> None:
         exchange.read(after)
         exchange.reply(status, json_of(body), {"Connection": "close"})
-        # As servers linger: to close with bytes unread resets the connection, and a reset may overtake the answer.
-        exchange.wait(0.5)
-        exchange.open = False
+        exchange.close()
 
     return behave
 
@@ -190,7 +201,7 @@ def answer_broken(
             exchange.wait()
         else:
             exchange.send(kind.then)
-        exchange.open = False
+        exchange.close()
 
     return behave
 
@@ -257,12 +268,14 @@ class RawServer:
 
     def _accept(self) -> None:
         while True:
-            connection, _address = self._listener.accept()
+            try:
+                connection, _address = self._listener.accept()
+            except ConnectionError:
+                # How Windows and macOS tell of a client that is gone again.
+                continue
             if self._closing:
                 connection.close()
                 return
-            # As servers do; else what they say last may wait in a buffer that a reset throws away.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.add(connection)
             self.connections += 1
             thread = threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True)
@@ -272,9 +285,13 @@ class RawServer:
     def _serve(self, connection: socket.socket, number: int) -> None:
         accepted = connection
         try:
+            # As servers do; else what they say last may wait in a buffer that a reset throws away. macOS refuses it
+            # where the client is gone already.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
         except OSError:
+            connection.close()
             self._open.discard(accepted)
             return
         with connection, connection.makefile("rb") as stream:
