@@ -104,7 +104,8 @@ def test_without_the_key_no_fault_is_met(anchor: Anchor, session_id: str, faults
 
 def test_a_delay(anchor: Anchor, session_id: str, faults: Faults) -> None:
     faults.add("get_session", delay=0.4)
-    for at_least, less_than in ((0.4, 5.0), (0.0, 0.4)):
+    # Windows counts in steps of 16 ms.
+    for at_least, less_than in ((0.35, 5.0), (0.0, 0.35)):
         began = time.monotonic()
         assert anchor.client.get(f"/v1/sessions/{session_id}").status_code == 200
         assert at_least <= time.monotonic() - began < less_than

@@ -456,7 +456,7 @@ def test_a_browser_that_is_starting_is_stopped_with_the_server(
 
 def test_the_environment_names_the_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANCHOR_UPLOADS_BROWSER", str(tmp_path / "none"))
-    with pytest.raises(BrowserNotFound, match=re.escape(str(tmp_path / "none"))):
+    with pytest.raises(BrowserNotFound, match=re.escape(repr(str(tmp_path / "none")))):
         find_browser()
     with pytest.raises(BrowserNotFound), LocalServer():
         pass

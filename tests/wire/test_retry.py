@@ -132,11 +132,9 @@ def test_no_connection_is_tried_again_and_then_said_in_one_line(call: Call) -> N
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
-    started = time.monotonic()
     with pytest.raises(ConnectionFailed, match="nothing was saved") as caught:
         call(f"http://127.0.0.1:{port}", "upload_file", SESSION, b"x", client={"max_retries": 1}, **LARGE)
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - started < 5
 
 
 @both
@@ -241,7 +239,8 @@ def test_retry_after_is_waited_for(call: Call, raw_server: RawServer) -> None:
 
     started = time.monotonic()
     call(raw_server.base_url, "upload_file", SESSION, b"x", **LARGE)
-    assert time.monotonic() - started >= 1
+    # Windows counts in steps of 16 ms.
+    assert time.monotonic() - started > 0.9
 
 
 @both
