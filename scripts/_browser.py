@@ -1,5 +1,6 @@
 """The browser that the demo and the tests need, installed where that can be done."""
 
+import ast
 import contextlib
 import os
 import shlex
@@ -33,7 +34,7 @@ def ensure_browser(python: str) -> "str | None":
             found = _working_browser(python)
     if found is None:
         # What could not be installed once is not tried on every run.
-        open(tried, "w").close()
+        open(tried, "wb").close()
         lines = [["sudo", *APT, *packages]] if shutil.which("apt-get") else []
         lines += [[*playwright, "install", "--with-deps", "chromium"]]
         sys.stderr.write(
@@ -46,8 +47,10 @@ def ensure_browser(python: str) -> "str | None":
 
 def _working_browser(python: str) -> "str | None":
     """Return what the project itself would use, if it starts: what was downloaded may lack the system's libraries."""
-    code = "from anchor_uploads.local import find_browser; print(find_browser() or '')"
-    found = subprocess.run([python, "-c", code], capture_output=True, encoding="utf-8", check=False).stdout.strip()
+    # As ASCII, which every code page writes.
+    code = "from anchor_uploads.local import find_browser; print(ascii(str(find_browser() or '')))"
+    told = subprocess.run([python, "-c", code], capture_output=True, encoding="ascii", errors="replace", check=False)
+    found = ast.literal_eval(told.stdout) if told.stdout else ""
     # On Windows Chrome does not know --version and opens a window, and no library is missing.
     if found and not WINDOWS:
         with contextlib.suppress(Problem, OSError):

@@ -12,6 +12,7 @@ import contextlib
 import glob
 import hashlib
 import importlib.util
+import io
 import os
 import shutil
 import signal
@@ -78,6 +79,9 @@ def run(script: "Callable[[], object]", usage: "str | None" = None) -> None:
     `usage` is what a script without a parser of its own answers to `--help`, before anything is made.
     """
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A code page has not every letter that a path or a tool's words may have.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if usage is not None and {"-h", "--help"} & set(sys.argv[1:]):
             sys.stdout.write(usage.strip() + "\n")
@@ -96,7 +100,8 @@ def become(parser: "Callable[[], argparse.ArgumentParser]", *module: str, needs:
     def script() -> None:
         parser().parse_args()
         ensure(needs)
-        hand_over([ensure("dev"), "-m", *module, *sys.argv[1:]], PYTHONPATH=os.path.join(ROOT, "scripts"))
+        ours = {"PYTHONPATH": os.path.join(ROOT, "scripts"), "PYTHONUTF8": "1"}
+        hand_over([ensure("dev"), "-m", *module, *sys.argv[1:]], **ours)
 
     run(script)
 
@@ -241,7 +246,7 @@ def _settings_of_pip() -> "dict[str, str]":
     told = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
     if ssl.create_default_context().get_ca_certs():
         told["UV_SYSTEM_CERTS"] = "1"
-    command = [program(KINDS["uv"][0], "python"), "-I", "-m", "pip", "config", "list"]
+    command = [program(KINDS["uv"][0], "python"), "-I", "-X", "utf8", "-m", "pip", "config", "list"]
     lines = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False).stdout.splitlines()
     for section in ("global.", "install.", ":env:."):
         for name, _, value in (line.partition("=") for line in lines):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 from anchor_uploads.local import LocalServer, find_browser
@@ -28,7 +29,7 @@ class Demo:
         temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(self.temporary))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "anchor_uploads", "demo", "--output", str(self.output), *arguments],
-            env={**os.environ, **temporary, **(env or {})},
+            env={**os.environ, **temporary, "PYTHONUTF8": "1", **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -40,7 +41,8 @@ class Demo:
         try:
             text, _ = self.process.communicate(timeout=100)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
+                process.kill()
             text, _ = self.process.communicate()
             pytest.fail(f"the demo did not end:\n{text}")
         return self.process.returncode, text
@@ -160,8 +162,6 @@ with show._clean_up_in_peace() as stack:
 
 
 def _processes_in(group: int) -> list[int]:
-    import psutil
-
     deadline = time.monotonic() + 5
     while True:
         found = []

@@ -70,8 +70,8 @@ class Tree:
         self.locks.mkdir(parents=True)
         for name in ("_environment.py", "_browser.py", "requirements/uv.txt"):
             shutil.copy(SOURCE / name, root / "scripts" / name)
-        (root / "scripts" / "driver").write_text(DRIVER)
-        (root / "pyproject.toml").write_text("")
+        (root / "scripts" / "driver").write_text(DRIVER, "utf-8")
+        (root / "pyproject.toml").touch()
         for name in ("demo", "dev", "build", "generate"):
             self.lock(name, f"only-in-{name}")
 
@@ -100,10 +100,10 @@ class Tree:
         return subprocess.Popen(
             [sys.executable, str(self.root / "scripts" / "driver"), what],
             cwd=self.root.parent,
-            env={**mine, **settings, "UV_PYTHON_DOWNLOADS": "never", **self.env, **(env or {})},
+            env={**mine, **settings, "UV_PYTHON_DOWNLOADS": "never", "PYTHONUTF8": "1", **self.env, **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             # Whoever runs the tests in the background has it ignored.
             preexec_fn=None if WINDOWS else partial(signal.signal, signal.SIGINT, interrupt),  # noqa: PLW1509
         )
@@ -173,6 +173,12 @@ def test_the_first_run_tells_its_steps_and_the_second_makes_nothing(tree: Tree, 
     made = {path: path.stat().st_mtime_ns for path in (tree.root / ".venv").rglob("*")}
     assert tree.ensure("demo")[1] == ""
     assert made == {path: path.stat().st_mtime_ns for path in (tree.root / ".venv").rglob("*")}
+
+
+def test_a_path_that_the_output_cannot_write_stops_nothing(tree: Tree) -> None:
+    status, out, told = tree.run("demo", {"PYTHONIOENCODING": "ascii"})
+    assert status == 0, told
+    assert Path(out.encode().decode("unicode_escape")) == tree.root / ".venv" / PYTHON_IN
 
 
 def test_the_environment_of_the_tests_is_good_for_the_demo(tree: Tree) -> None:
@@ -336,7 +342,7 @@ def test_it_asks_the_mirrors_and_proxies_that_pip_and_uv_are_set_to(
 ) -> None:
     env = {name: value.format(mirror=mirror) for name, value in settings.items()}
     if "PIP_CONFIG_FILE" in env:
-        (tree.root / "pip.conf").write_text(env["PIP_CONFIG_FILE"])
+        (tree.root / "pip.conf").write_text(env["PIP_CONFIG_FILE"], "utf-8")
         env["PIP_CONFIG_FILE"] = str(tree.root / "pip.conf")
     tree.ensure("demo", {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", **env})
     assert tree.installed() == {"only_in_demo", "only_in_build"}
@@ -345,7 +351,7 @@ def test_it_asks_the_mirrors_and_proxies_that_pip_and_uv_are_set_to(
 def _program(folder: Path, name: str, script: str) -> Path:
     folder.mkdir(exist_ok=True, parents=True)
     path = folder / name
-    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
     path.chmod(0o755)
     return path
 
@@ -408,7 +414,8 @@ class TestBrowser:
         (package / "__init__.py").touch()
         (package / "local.py").write_text(
             f"from pathlib import Path\nfound = Path({str(tree.root / 'found')!r})\n"
-            "def find_browser(): return found.read_text() if found.exists() else None\n"
+            "def find_browser(): return found.read_text('utf-8') if found.exists() else None\n",
+            "utf-8",
         )
         (tree.root / "playwright.py").write_text("raise SystemExit(1)\n")
         _program(tree.root / "bin", "apt-get", "exit 1")
@@ -422,13 +429,18 @@ class TestBrowser:
     def test_one_that_vanished_is_not_believed_in(self, tree: Tree, env: dict[str, str]) -> None:
         for name in ("chromium", "another"):
             browser = _program(tree.root / "bin", name, "exit 0")
-            (tree.root / "found").write_text(str(browser))
+            (tree.root / "found").write_text(str(browser), "utf-8")
             assert tree.run("browser", env) == (0, str(browser), "")
             browser.unlink()
         assert tree.run("browser", env)[1] == "None"
 
+    def test_one_whose_path_is_written_in_a_code_page_is_found(self, tree: Tree, env: dict[str, str]) -> None:
+        (tree.root / "found").write_text(str(_program(tree.root / "José", "chromium", "exit 0")), "utf-8")
+        env["FIRST"] += "; os.environ['PYTHONIOENCODING'] = 'cp1252'"
+        assert tree.run("browser", env) == (0, str(tree.root / "José" / "chromium"), "")
+
     def test_one_that_does_not_start_is_none(self, tree: Tree, env: dict[str, str]) -> None:
-        (tree.root / "found").write_text(str(_program(tree.root / "bin", "chromium", "exit 127")))
+        (tree.root / "found").write_text(str(_program(tree.root / "bin", "chromium", "exit 127")), "utf-8")
         status, out, told = tree.run("browser", env)
         assert (status, out) == (0, "None")
         assert "ANCHOR_UPLOADS_BROWSER" in told
@@ -446,14 +458,14 @@ class TestBrowser:
     @pytest.mark.parametrize("by", ["playwright", "apt-get", "libraries"])
     def test_what_can_be_installed_is_found(self, tree: Tree, env: dict[str, str], by: str) -> None:
         browser = _program(tree.root / "browsers", "chrome", "exit 0")
-        python = f"open({str(tree.root / 'found')!r}, 'w').write({str(browser)!r})\n"
+        python = f"open({str(tree.root / 'found')!r}, 'w', encoding='utf-8').write({str(browser)!r})\n"
         if by == "apt-get":
             script = f'[ $1 = update ] || printf %s "{browser}" >"{tree.root}/found"'
             _program(tree.root / "bin", "apt-get", script)
         elif by == "libraries":
-            (tree.root / "playwright.py").write_text(f"import sys\nif sys.argv[1] == 'install-deps': {python}")
+            (tree.root / "playwright.py").write_text(f"import sys\nif sys.argv[1] == 'install-deps': {python}", "utf-8")
         else:
-            (tree.root / "playwright.py").write_text(python)
+            (tree.root / "playwright.py").write_text(python, "utf-8")
         env["FIRST"] = f"_browser.CAN_APT = {by != 'playwright'}"
         status, out, told = tree.run("browser", env)
         assert (status, out) == (0, str(browser)), told

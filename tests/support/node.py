@@ -25,7 +25,9 @@ def install(package: str, version: str) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         options = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
         command = [*npm, "install", *options, f"{package}@{version}"]
-        process = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=300)
+        process = subprocess.run(
+            command, cwd=directory, capture_output=True, encoding="utf-8", check=False, timeout=300
+        )
         if process.returncode:
             raise NodeMissing(f"npm could not install {package}: {process.stderr.strip().splitlines()[-1:]}")
         done.touch()
@@ -36,4 +38,4 @@ def run(directory: Path, script: str, *arguments: str) -> str:
     """Run `script` with what `install` put into `directory`, and return what it printed."""
     node, _npm = find_node()
     command = [node, "-e", script, "--", *arguments]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, cwd=directory, capture_output=True, encoding="utf-8", check=True, timeout=60).stdout

@@ -6,6 +6,7 @@ directory, the few environment variables that a process needs, and no project co
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -109,8 +110,9 @@ class Generators:
             edited.write_text(text.replace(edit["old"], edit["new"]), "utf-8")
 
     def _installed_templates(self) -> Path:
-        code = "import openapi_python_client, pathlib; print(pathlib.Path(openapi_python_client.__file__).parent)"
-        return Path(self._run("python", "-I", "-c", code).strip(), "templates")
+        # As ASCII, which every code page writes.
+        code = "import openapi_python_client; print(ascii(openapi_python_client.__file__))"
+        return Path(ast.literal_eval(self._run("python", "-I", "-c", code))).with_name("templates")
 
     def _finish(self, package: Path, *, tool: str, spec: Path) -> None:
         """Say in each file what made it, mark the package as typed, and make the bytes the same on every platform."""
