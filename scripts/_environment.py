@@ -60,6 +60,13 @@ SETTINGS = {
     "timeout": ("UV_HTTP_TIMEOUT", ""),
     "trusted-host": ("UV_INSECURE_HOST", " "),
 }
+# It reads its files in the code page of the system, and would write in that, too.
+PIP_TELLS = """
+import runpy, sys
+sys.stdout.reconfigure(encoding="utf-8")
+sys.argv = ["pip", "config", "list"]
+runpy.run_module("pip", run_name="__main__")
+"""
 UNREACHABLE = (
     "NewConnectionError",
     "NameResolutionError",
@@ -246,7 +253,7 @@ def _settings_of_pip() -> "dict[str, str]":
     told = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
     if ssl.create_default_context().get_ca_certs():
         told["UV_SYSTEM_CERTS"] = "1"
-    command = [program(KINDS["uv"][0], "python"), "-I", "-X", "utf8", "-m", "pip", "config", "list"]
+    command = [program(KINDS["uv"][0], "python"), "-I", "-c", PIP_TELLS]
     lines = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False).stdout.splitlines()
     for section in ("global.", "install.", ":env:."):
         for name, _, value in (line.partition("=") for line in lines):

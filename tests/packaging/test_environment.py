@@ -348,6 +348,26 @@ def test_it_asks_the_mirrors_and_proxies_that_pip_and_uv_are_set_to(
     assert tree.installed() == {"only_in_demo", "only_in_build"}
 
 
+@pytest.fixture(scope="session")
+def code_page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a Python is told so that it takes texts to be in the code page of the west, as it does there on Windows."""
+    locales = tmp_path_factory.mktemp("locales")
+    command = ["localedef", "-i", "en_US", "-f", "CP1252", str(locales / "en_US.CP1252")]
+    if shutil.which("localedef") is None or subprocess.run(command, capture_output=True, check=False).returncode > 1:
+        pytest.skip("a locale of this code page cannot be made here")
+    return {"LOCPATH": str(locales), "LC_ALL": "en_US.CP1252"}
+
+
+def test_settings_of_pip_are_read_in_the_code_page(tree: Tree, code_page: dict[str, str]) -> None:
+    # Names of files have UTF-8 on Windows also there; here no path may show the difference.
+    tree.root = tree.root.rename(tree.root.with_name("ascii"))
+    tree.wheels = tree.root / "wheels"
+    settings = tree.root / "pip.conf"
+    settings.write_text("[global]\ncache-dir = C:\\Users\\José\n", "cp1252")
+    tree.ensure("demo", {"PIP_CONFIG_FILE": str(settings), **code_page})
+    assert tree.installed() == {"only_in_demo", "only_in_build"}
+
+
 def _program(folder: Path, name: str, script: str) -> Path:
     folder.mkdir(exist_ok=True, parents=True)
     path = folder / name
