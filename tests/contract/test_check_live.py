@@ -284,7 +284,7 @@ def test_the_command_runs_by_itself(root: Path) -> None:
     places = [str(root / "scripts"), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "live_check", "--help"],
+        [sys.executable, "-X", "utf8", "-W", "error", "-m", "live_check", "--help"],
         env=environment,
         capture_output=True,
         encoding="utf-8",

@@ -143,9 +143,9 @@ def run(directory: Path, proxy: str, *arguments: str) -> str:
 def test_a_service_is_tested_by_several_workers_in_any_order_behind_a_proxy(
     tmp_path: Path, mode: str, mark: str
 ) -> None:
-    (tmp_path / "service.py").write_text(SERVICE)
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_service.py").write_text(TESTS.replace("MARK\n", f"{mark}\n"))
+    (tmp_path / "service.py").write_text(SERVICE, "utf-8")
+    (tmp_path / "conftest.py").write_text(CONFTEST, "utf-8")
+    (tmp_path / "test_service.py").write_text(TESTS.replace("MARK\n", f"{mark}\n"), "utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     with recording_proxy() as (proxy, asked):
         said = run(tmp_path, proxy, "-n", "2", "-o", f"asyncio_mode={mode}")
@@ -174,7 +174,7 @@ INTERCEPTED = {
 @pytest.mark.parametrize("tool", INTERCEPTED)
 def test_the_fixtures_live_with_those_who_intercept_requests(tmp_path: Path, tool: str) -> None:
     module, fixture, arguments, first = INTERCEPTED[tool]
-    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "conftest.py").write_text(CONFTEST, "utf-8")
     (tmp_path / "test_it.py").write_text(f"""
 import pytest
 {module}

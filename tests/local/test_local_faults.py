@@ -273,7 +273,7 @@ def test_requests_of_many_threads_meet_each_fault_once(anchor: Anchor, session_i
 def test_the_operations_are_those_of_the_contract() -> None:
     from pathlib import Path
 
-    text = (Path(__file__).resolve().parents[2] / "spec" / "client.yaml").read_text()
+    text = (Path(__file__).resolve().parents[2] / "spec" / "client.yaml").read_text("utf-8")
     for name in OPERATIONS:
         first, *rest = name.split("_")
         assert f"operationId: {first}{''.join(word.title() for word in rest)}\n" in text

@@ -392,7 +392,7 @@ async def test_no_session_starts_once_all_are_closed(tmp_path: Path) -> None:
 
 
 def script(path: Path, text: str) -> Path:
-    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.write_text(f"#!/bin/sh\n{text}\n", "utf-8")
     path.chmod(0o755)
     return path
 

@@ -452,7 +452,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
                     while block := file.read(1 << 20):
                         found.update(block)
                 assert found.hexdigest() == expected
-                status = Path(f"/proc/{process.pid}/status").read_text()
+                status = Path(f"/proc/{process.pid}/status").read_text("ascii", "replace")
                 peak = re.search(r"VmHWM:\s+(\d+) kB", status)
                 assert peak is not None
                 return int(peak[1]) * 1024

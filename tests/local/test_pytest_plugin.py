@@ -24,8 +24,8 @@ def anchor_server_options():
 
 def run(directory: Path, test: str, conftest: str = NO_BROWSER, *arguments: str) -> str:
     """Run `test` with the plugin, and no others but those that `arguments` name, and return what pytest said."""
-    (directory / "conftest.py").write_text(conftest)
-    (directory / "test_it.py").write_text(test)
+    (directory / "conftest.py").write_text(conftest, "utf-8")
+    (directory / "test_it.py").write_text(test, "utf-8")
     (directory / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("ANCHORBROWSER_", "PYTEST"))

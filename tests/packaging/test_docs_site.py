@@ -69,8 +69,8 @@ class Links(HTMLParser):
 
 
 def build(directory: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "docs_site", str(directory)]
-    return subprocess.run(command, cwd=ROOT / "scripts", capture_output=True, text=True, check=False)
+    command = [sys.executable, "-X", "utf8", "-W", "error", "-m", "docs_site", str(directory)]
+    return subprocess.run(command, cwd=ROOT / "scripts", capture_output=True, encoding="utf-8", check=False)
 
 
 @pytest.fixture(scope="module")

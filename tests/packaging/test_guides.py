@@ -110,7 +110,7 @@ def settings_of_tools(directory: Path) -> dict[str, str]:
     }
     if sys.platform != "win32" and os.geteuid() == 0 and (browser := find_browser()):
         script = directory / "browser"
-        script.write_text(f'#!/bin/sh\nexec "{browser}" --no-sandbox "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec "{browser}" --no-sandbox "$@"\n', "utf-8")
         script.chmod(0o755)
         settings["SE_BROWSER_PATH"] = str(script)
     return settings

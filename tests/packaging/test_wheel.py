@@ -38,7 +38,7 @@ def _run(module: str, *arguments: str, cwd: Path, python_path: Path | None = Non
     process = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(python_path or "")},
+        env={**os.environ, "PYTHONPATH": str(python_path or ""), "PYTHONUTF8": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -225,7 +225,7 @@ def test_what_cannot_even_be_imported_is_no_verdict(tmp_path: Path) -> None:
     package = shutil.copytree(command.ROOT / "scripts" / "spec_pipeline", tmp_path / "spec_pipeline")
     (package / "changes" / "change.py").write_text("import nothing_of_the_kind", "utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "spec_pipeline.command", "vendor"],
+        [sys.executable, "-X", "utf8", "-m", "spec_pipeline.command", "vendor"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(command.ROOT / "scripts")))},
         capture_output=True,
         encoding="utf-8",
@@ -240,7 +240,7 @@ def test_what_takes_too_much_is_no_verdict(bound: str, said: str, copy: Path, tm
     (tmp_path / "large.yaml").write_text("a: '" + "x" * 15_000_000 + "'\nb:\n" + "  - c: 1\n" * 60_000, "utf-8")
     code = f"import sys; from spec_pipeline import bounds, vendor; bounds.{bound} = 0.1; sys.exit(vendor.main())"
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "large.yaml", "--root", copy],
+        [sys.executable, "-X", "utf8", "-c", code, tmp_path / "large.yaml", "--root", copy],
         env={**os.environ, "PYTHONPATH": str(command.ROOT / "scripts")},
         capture_output=True,
         encoding="utf-8",
@@ -267,7 +267,7 @@ def test_a_script_tells_what_it_is_for_without_making_anything(script: str, tmp_
     scripts = shutil.copytree(command.ROOT / "scripts", tmp_path / "scripts")
     done = subprocess.run(
         # Isolated from what is installed here: there is nothing on the machine of somebody who asks for the first time.
-        [sys.executable, "-S", "-E", scripts / script, "--help"],
+        [sys.executable, "-S", "-E", "-X", "utf8", scripts / script, "--help"],
         capture_output=True,
         encoding="utf-8",
         check=False,

@@ -57,7 +57,7 @@ def run(
         *("--report", "json,ndjson", "--report-json-path", "run.json", "--report-ndjson-path", "run.ndjson"),
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "schemathesis.cli", *arguments],
+        [sys.executable, "-X", "utf8", "-m", "schemathesis.cli", *arguments],
         cwd=directory,
         env={**os.environ, "PYTHONPATH": str(TESTS), "SCHEMATHESIS_HOOKS": "support.schemathesis_hooks"},
         stdout=subprocess.PIPE,

@@ -300,7 +300,7 @@ def test_what_every_further_file_would_meet_ends_it_at_the_first(
 def test_upload_from_standard_input(
     session_id: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe"), "utf-8"))
     assert main(["upload", session_id, "-", "--filename", "piped.txt", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["size"] == 11
 
