@@ -6,6 +6,7 @@ import ast
 import base64
 import hashlib
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -153,6 +154,25 @@ def tree(tmp_path: Path, uv: Path) -> Tree:
 @pytest.mark.parametrize("script", ["_environment.py", "_browser.py", *SCRIPTS])
 def test_an_old_python_can_parse_it_to_say_that_it_is_old(script: str) -> None:
     ast.parse((SOURCE / script).read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+CHECK = runpy.run_path(str(SOURCE / "check"))
+
+
+@pytest.mark.parametrize("name", CHECK["CHECKS"])
+def test_on_windows_each_check_calls_a_program_by_the_name_of_its_file(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = []
+
+    def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        called.append(Path(command[0]).parts[-2:])
+        return subprocess.CompletedProcess(command, 0, "")
+
+    monkeypatch.setattr(_environment, "WINDOWS", True)
+    monkeypatch.setattr(subprocess, "run", run)
+    CHECK["check"](name)
+    assert called == [("Scripts", f"{CHECK['CHECKS'][name][0]}.exe")]
 
 
 @pytest.mark.skipif(WINDOWS, reason="Windows has no such bit")
