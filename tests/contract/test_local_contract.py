@@ -28,6 +28,7 @@ from openapi import yaml
 from openapi.documented import Contract, Operation
 from support import schemathesis_run
 
+pytestmark = pytest.mark.timeout(300)
 CHECKS = {
     "allow_header_conformance",
     "content_type_conformance",

@@ -26,7 +26,7 @@ from anchor_uploads import AnchorUploadsError, AsyncUploadClient, InvalidArgumen
 from support.raw_server import Behaviour, Exchange, RawServer, answer, answer_early, reset
 from support.twins import KEY, SESSION
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(90)
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 CREATED = answer(200, {"data": {"id": SESSION}})
@@ -42,7 +42,7 @@ def read_slowly(exchange: Exchange) -> None:
     answer()(exchange)
 
 
-def run_alone(script: str, *arguments: object, strict: bool = False, seconds: float = 10) -> str:
+def run_alone(script: str, *arguments: object, strict: bool = False, seconds: float = 60) -> str:
     """Run `script` in a process, hold that it ends by itself and without a complaint, and return what it printed."""
     command = [sys.executable, *(["-X", "dev", "-W", "error"] if strict else []), "-c", script, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
@@ -206,7 +206,7 @@ def test_cancelled_calls_leave_no_complaint_behind(tmp_path: Path) -> None:
         path.write_bytes(bytes(megabytes * 1_000_000))
     with RawServer(keep=False) as server:
         server.script = [read_slowly, answer_early(413, {}, after=300_000), read_slowly, reset(after=300_000)] * 50
-        run_alone(STORM, server.base_url, *paths, strict=True, seconds=18)
+        run_alone(STORM, server.base_url, *paths, strict=True)
 
 
 # Sessions
