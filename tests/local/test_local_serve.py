@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -189,7 +189,12 @@ def test_as_the_first_process_of_a_container_it_leaves_no_dead_children(short_tm
         (first,) = psutil.Process(server.process.pid).children()
 
         def dead() -> list[psutil.Process]:
-            return [child for child in first.children() if child.status() == psutil.STATUS_ZOMBIE]
+            found = []
+            for child in first.children():
+                # One that is collected while we look is what we wait for.
+                with suppress(psutil.NoSuchProcess):
+                    found += [child] if child.status() == psutil.STATUS_ZOMBIE else []
+            return found
 
         wait_until(lambda: not dead(), "all have been collected")
         assert first.is_running()

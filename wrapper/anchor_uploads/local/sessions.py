@@ -55,7 +55,7 @@ class Session:
         self.id = session_id
         self.directory = directory
         self.uploads: Path = directory / "uploads"
-        self.names = StoredNames()
+        self.names: StoredNames = StoredNames()
         self.browser: BrowserProcess | None = None
         self.created: float = time.time()
         self.touched: float = monotonic()
