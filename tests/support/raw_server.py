@@ -196,7 +196,7 @@ def answer_broken(
         exchange.read(after)
         exchange.send(head_of(status, {**kind.headers(content), **(headers or {})}) + kind.sent(content))
         # What can be read is read before the flaw shows.
-        exchange.wait(0.05)
+        exchange.wait(0.25)
         if kind.then is None:
             exchange.wait()
         else:

@@ -24,7 +24,7 @@ from fsspec.implementations.memory import MemoryFile
 
 from anchor_uploads import AnchorUploadsError, AsyncUploadClient, InvalidArgument, UploadClient
 from support.raw_server import Behaviour, Exchange, RawServer, answer, answer_early, reset
-from support.twins import KEY, SESSION
+from support.twins import ANYIO_LOSES_CONNECTIONS, KEY, SESSION
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -196,10 +196,7 @@ gc.collect()
 """
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 11),
-    reason="anyio, by itself, loses a connection there whose cancelling comes as it stands; Python closes and tells it",
-)
+@pytest.mark.skipif(ANYIO_LOSES_CONNECTIONS, reason="anyio loses connections here")
 def test_cancelled_calls_leave_no_complaint_behind(tmp_path: Path) -> None:
     paths = [tmp_path / f"{megabytes}.bin" for megabytes in range(1, 6)]
     for megabytes, path in enumerate(paths, start=1):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,14 +36,10 @@ from anchor_uploads import (
     UploadedFile,
 )
 from support.model_server import Answer, Interim, ModelServer, Pause, Read, Request, Script
-from support.twins import KEY, SESSION
+from support.twins import ANYIO_LOSES_CONNECTIONS, KEY, SESSION
 
 COUNT = int(os.environ.get("MODEL_SEQUENCES", "100"))
 
-# On Python 3.10 by itself, if their cancelling comes as they stand; Python closes and tells them.
-ANYIO_LOSES_CONNECTIONS = pytest.mark.filterwarnings(
-    *(["ignore:unclosed:ResourceWarning"] if sys.version_info < (3, 11) else [])
-)
 DEADLINE = 1.0
 TIMEOUTS = Timeouts(connect=0.5, write=0.3, answer=0.3, read=0.3)
 # A call ends a second after its deadline at the latest; the other second is for a machine that is busy.
@@ -122,7 +117,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.filterwarnings("ignore::anchor_uploads.ContractDrift")
 @pytest.mark.timeout(120 + COUNT)
-@ANYIO_LOSES_CONNECTIONS
+@pytest.mark.filterwarnings(*(["ignore:unclosed:ResourceWarning"] if ANYIO_LOSES_CONNECTIONS else []))
 @settings(
     max_examples=max(1, COUNT // AT_ONCE),
     deadline=None,

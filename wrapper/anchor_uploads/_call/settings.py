@@ -16,8 +16,8 @@ from anchor_uploads.errors import InvalidArgument
 DEFAULT_BASE_URL = "https://api.anchorbrowser.io"
 API_KEY_VARIABLE = "ANCHORBROWSER_API_KEY"
 BASE_URL_VARIABLE = "ANCHORBROWSER_BASE_URL"
-# More than clocks and sockets of any system can count.
-_FOR_EVER = 1e9
+# Systems count a wait in milliseconds of 31 bits, which are 24 days.
+_FOR_EVER = 20 * 86_400.0
 
 
 class Deadline:
@@ -63,7 +63,7 @@ def _seconds(default: float | None) -> Any:
 
 @frozen
 class Timeouts:
-    """How long to wait for what, in seconds; None (or more than 30 years) waits for ever.
+    """How long to wait for what, in seconds; None (or more than 20 days) waits for ever.
 
     Attributes:
         connect: Until a connection stands.
