@@ -119,11 +119,12 @@ def test_an_unknown_outcome_is_repeated_where_the_caller_wants_it(call: Call, ra
 
 @both
 def test_no_answer_in_time_is_an_unknown_outcome(call: Call, raw_server: RawServer) -> None:
-    raw_server.script = [answer(200, delay=2)]
+    raw_server.script = [answer(200, delay=1)]
 
     with pytest.raises(OutcomeUnknown, match="retry_unknown") as caught:
         call(raw_server.base_url, "upload_file", SESSION, b"x", timeout=0.2, **LARGE)
     assert "'a.bin'" in str(caught.value)
+    raw_server.settle()
     assert len(raw_server.requests) == 1
 
 
