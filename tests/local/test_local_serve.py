@@ -101,7 +101,12 @@ def test_who_hears_nothing_does_not_end_the_server(tmp_path: Path) -> None:
 
 def test_who_does_not_read_does_not_keep_the_server_from_ending() -> None:
     with subprocess.Popen(
-        [*COMMAND, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Without a buffer there is nothing to wait for at the end.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     ) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()

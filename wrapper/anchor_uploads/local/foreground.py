@@ -103,7 +103,11 @@ class _Teller:
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
-            _write(sys.stderr, line)
+            try:
+                # Past the stream's buffer: the interpreter, when it ends, waits for who writes into that.
+                os.write(sys.stderr.fileno(), line.encode())
+            except (AttributeError, OSError, ValueError):
+                _write(sys.stderr, line)
 
 
 class _Orphans:
