@@ -42,10 +42,11 @@ KINDS = {
     "build": (os.path.join(CACHE, "build"), ["build.txt"], (3, 10)),
     "demo": (os.path.join(ROOT, ".venv"), ["demo.txt", "build.txt"], (3, 10)),
     "dev": (os.path.join(ROOT, ".venv"), ["dev.txt", "build.txt"], (3, 10)),
-    "peers": (os.path.join(CACHE, "peers"), ["peers.txt"], (3, 10)),
+    "peers": (os.path.join(CACHE, "peers"), ["peers.txt", "build.txt"], (3, 10)),
+    "niquests": (os.path.join(CACHE, "niquests"), ["niquests.txt"], (3, 10)),
     "generate": (os.path.join(ROOT, ".venv-generate"), ["generate.txt"], (3, 11)),
 }
-EDITABLE = {"demo", "dev"}
+EDITABLE = {"demo", "dev", "peers"}
 
 # What pip was told of the network, in uv's words, and what uv takes between several values.
 SETTINGS = {

@@ -1,25 +1,21 @@
-"""Small uploads, many at once, in a process of its own: `python -m benchmark.many NAME PORT COUNT IN_FLIGHT`.
+"""Small uploads, many at once, in a process of its own: `python -m benchmark.programs.many CLIENT URL COUNT IN_FLIGHT`.
 
-Prints wall seconds, CPU seconds and the connections that it took as JSON. Importing and making a client is not counted,
-connecting is.
+Prints wall and CPU seconds as JSON. Importing and making a client is not counted, connecting is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
-from benchmark.contenders import SESSION, TARGET
+from benchmark.programs.upload import SESSION, TARGET
 
 CONTENT = bytes(10_000)
-MOST_THREADS = 64
 Upload = Callable[[], Awaitable[object]]
 Times = dict[str, float]
 
@@ -86,8 +82,8 @@ THREADS = "anchor-uploads, threads"
 CONTENDERS: dict[str, Callable[[str, int], AbstractAsyncContextManager[Upload]]] = {
     "httpx": httpx_files,
     "aiohttp": aiohttp_form,
-    "anchor-uploads": anchor_uploads,
-    "anchor-uploads, aiohttp": anchor_uploads_aiohttp,
+    "anchor-uploads, async": anchor_uploads,
+    "anchor-uploads, async, aiohttp": anchor_uploads_aiohttp,
 }
 NAMES = (*CONTENDERS, THREADS)
 
@@ -129,16 +125,12 @@ def measured() -> Iterator[Times]:
     times.update(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
 
 
-def main(name: str, port: str, count: str, in_flight: str) -> None:
-    base_url = f"http://127.0.0.1:{port}"
+def main(name: str, base_url: str, count: str, in_flight: str) -> None:
     if name == THREADS:
         result = run_threads(base_url, int(count), int(in_flight))
     else:
         result = asyncio.run(run(name, base_url, int(count), int(in_flight)))
-    with urllib.request.urlopen(base_url) as response:
-        result["connections"] = int(response.read())
-    print(json.dumps(result), flush=True)
-    os._exit(0)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
