@@ -262,7 +262,9 @@ def test_an_error_among_several_pages_names_the_page(run: Any, copy: Path, tmp_p
         assert "one.md" not in said
 
 
-@pytest.mark.parametrize("script", ["bench", "check", "check-live", "demo", "mutate", "regenerate", "test", "vendor"])
+@pytest.mark.parametrize(
+    "script", ["bench", "check", "check-live", "demo", "mutate", "mutate-code", "regenerate", "test", "vendor"]
+)
 def test_a_script_tells_what_it_is_for_without_making_anything(script: str, tmp_path: Path) -> None:
     scripts = shutil.copytree(command.ROOT / "scripts", tmp_path / "scripts")
     done = subprocess.run(
