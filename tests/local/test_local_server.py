@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -193,7 +195,14 @@ def test_ctrl_c_while_leaving_is_raised_when_nothing_is_left(
     assert httpx.post(url, headers=headers, timeout=30, trust_env=False).status_code == 200
     main = threading.main_thread().ident
     assert main is not None
-    pressing = threading.Timer(0.02, signal.pthread_kill, (main, signal.SIGINT))
+
+    def press() -> None:
+        # What comes before it leaves is the caller's.
+        while not any(frame.f_code.co_name == "stop" for frame, _ in traceback.walk_stack(sys._current_frames()[main])):
+            time.sleep(0.001)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    pressing = threading.Thread(target=press, daemon=True)
     # Where tests run in the background, SIGINT may be ignored.
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     pressing.start()
@@ -201,8 +210,7 @@ def test_ctrl_c_while_leaving_is_raised_when_nothing_is_left(
         with pytest.raises(KeyboardInterrupt):
             server.__exit__(None, None, None)
     finally:
-        pressing.cancel()
-        pressing.join()
+        pressing.join(30)
         signal.signal(signal.SIGINT, previous)
 
     assert "anchor-uploads-local" not in [thread.name for thread in threading.enumerate()]

@@ -288,11 +288,11 @@ class _Run:
             raise
 
     def stop(self) -> None:
-        with contextlib.suppress(InvalidStateError):
-            self._stop.set_result(None)
         interrupt: KeyboardInterrupt | None = None
         while True:
             try:
+                with contextlib.suppress(InvalidStateError):
+                    self._stop.set_result(None)
                 # Not only join: interrupted, that of Python 3.11 takes the thread for ended.
                 self._ended.wait()
                 self._thread.join()
