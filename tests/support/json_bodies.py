@@ -7,6 +7,7 @@ where and why.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,11 +58,14 @@ ANYTHING = st.recursive(
 )
 
 
+# Drawn from again and again: each new strategy is looked through anew before it gives anything.
+@functools.cache
 def valid(contract: Contract, place: str) -> Strategy:
     """Bodies that the schema allows and that hold nothing it does not name."""
     return _Valid(contract).at(place)
 
 
+@functools.cache
 def near(contract: Contract, place: str) -> Strategy:
     """Bodies with documented names only, where each value may be of any kind: some valid, most not."""
     return _Near(contract).at(place)
@@ -311,5 +315,9 @@ def _widened(draw: st.DrawFn, contract: Contract, place: str, body: Any, names: 
     inner = {name: _widened(draw, contract, place_of(at, name), value, names) for name, value in body.items()}
     if schema.get("additionalProperties", True) is not True:
         return inner
-    more = draw(st.dictionaries(names.filter(lambda name: name not in documented), ANYTHING, max_size=2))
-    return {**more, **inner}
+    return {**draw(_more(names, frozenset(documented))), **inner}
+
+
+@functools.cache
+def _more(names: st.SearchStrategy[str], documented: frozenset[str]) -> Strategy:
+    return st.dictionaries(names.filter(lambda name: name not in documented), ANYTHING, max_size=2)
