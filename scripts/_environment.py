@@ -249,7 +249,17 @@ def uv(text: str, *arguments: str) -> None:
     doing(text, [program(KINDS["uv"][0], "uv"), *arguments], settings)
 
 
+_told = {}  # type: dict[str, str]
+
+
 def _settings_of_pip() -> "dict[str, str]":
+    # Asked once: pip takes as long to answer as uv to make an environment.
+    if not _told:
+        _told.update(_asked_of_pip())
+    return _told
+
+
+def _asked_of_pip() -> "dict[str, str]":
     # What the system trusts is trusted, and no index comes before another.
     told = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
     if ssl.create_default_context().get_ca_certs():

@@ -37,6 +37,7 @@ import _browser
 import _environment
 
 _environment.EDITABLE.clear()
+_environment.BASE = os.environ.get("BASE", _environment.BASE)
 if os.environ.get("UV_OF"):
     _environment.KINDS["uv"] = (os.environ["UV_OF"], ["uv.txt"], (3, 8))
 
@@ -57,8 +58,22 @@ def uv() -> Path:
 @pytest.fixture(scope="session")
 def wheel_of_uv(uv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     name = "uv.exe" if WINDOWS else "uv"
-    program = (uv / PYTHON_IN).with_name(name).read_bytes()
+    real = (uv / PYTHON_IN).with_name(name)
+    program = real.read_bytes() if WINDOWS else f'#!/bin/sh\nexec "{real}" "$@"\n'.encode()
     return _wheel(tmp_path_factory.mktemp("uv"), "uv", "1.0", {f"uv-1.0.data/scripts/{name}": program})
+
+
+@pytest.fixture(scope="session")
+def quick(uv: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Of a Python whose `-m venv` copies a pip that is installed: to install its own takes it seconds each time."""
+    if WINDOWS:
+        return {}
+    site = next(uv.glob("lib/*/site-packages"))
+    script = f"""
+if [ "$3" != venv ]; then exec "{_environment.BASE}" "$@"; fi
+"{_environment.BASE}" -I -m venv --without-pip "$4"
+cp -Rp "{site}"/pip* "$4/{site.relative_to(uv)}\""""
+    return {"BASE": str(_program(tmp_path_factory.mktemp("base"), "python", script))}
 
 
 class Tree:
@@ -83,8 +98,8 @@ class Tree:
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         (self.locks / f"{name}.txt").write_text(f"{package}==1.0 --hash=sha256:{digest}\n")
 
-    def with_uv_of_its_own(self, wheel: Path) -> None:
-        self.env = {}
+    def with_uv_of_its_own(self, wheel: Path, env: dict[str, str]) -> None:
+        self.env = env
         shutil.copy(wheel, self.wheels)
         self.pin("uv", "uv", wheel)
 
@@ -182,7 +197,7 @@ def test_scripts_can_be_executed(script: str) -> None:
 
 
 def test_the_first_run_tells_its_steps_and_the_second_makes_nothing(tree: Tree, wheel_of_uv: Path) -> None:
-    tree.with_uv_of_its_own(wheel_of_uv)
+    tree.with_uv_of_its_own(wheel_of_uv, {})
     python, told = tree.ensure("demo")
     assert python == tree.root / ".venv" / PYTHON_IN
     assert python.exists()
@@ -259,8 +274,11 @@ def _read_until(process: subprocess.Popen[str], text: str) -> None:
         ("SIGKILL", "installing what"),
     ],
 )
-def test_a_run_that_was_cut_off_is_made_good_by_the_next(tree: Tree, wheel_of_uv: Path, number: str, step: str) -> None:
-    tree.with_uv_of_its_own(wheel_of_uv)
+def test_a_run_that_was_cut_off_is_made_good_by_the_next(
+    tree: Tree, wheel_of_uv: Path, quick: dict[str, str], number: str, step: str
+) -> None:
+    if step in ("making .cache", "installing uv"):
+        tree.with_uv_of_its_own(wheel_of_uv, quick)
     process = tree.start("demo")
     _read_until(process, step)
     process.send_signal(getattr(signal, number))
@@ -280,8 +298,8 @@ def test_started_in_the_background_it_is_not_to_be_interrupted(tree: Tree) -> No
     assert process.returncode == 0, told
 
 
-def test_of_two_runs_at_once_one_builds_and_one_waits(tree: Tree, wheel_of_uv: Path) -> None:
-    tree.with_uv_of_its_own(wheel_of_uv)
+def test_of_two_runs_at_once_one_builds_and_one_waits(tree: Tree, wheel_of_uv: Path, quick: dict[str, str]) -> None:
+    tree.with_uv_of_its_own(wheel_of_uv, quick)
     first = tree.start("demo")
     _read_until(first, "making .cache")
     second = tree.start("demo")
@@ -293,8 +311,10 @@ def test_of_two_runs_at_once_one_builds_and_one_waits(tree: Tree, wheel_of_uv: P
 
 
 @pytest.mark.parametrize("package", ["uv", "only_in_demo"])
-def test_a_package_that_is_not_the_pinned_one_is_refused(tree: Tree, wheel_of_uv: Path, package: str) -> None:
-    tree.with_uv_of_its_own(wheel_of_uv)
+def test_a_package_that_is_not_the_pinned_one_is_refused(
+    tree: Tree, wheel_of_uv: Path, quick: dict[str, str], package: str
+) -> None:
+    tree.with_uv_of_its_own(wheel_of_uv, quick)
     with next(tree.wheels.glob(f"{package}-*")).open("ab") as wheel:
         wheel.write(b"\0")
     status, _, told = tree.run("demo")
@@ -304,9 +324,11 @@ def test_a_package_that_is_not_the_pinned_one_is_refused(tree: Tree, wheel_of_uv
 
 
 @pytest.mark.parametrize("lock", ["uv", "demo"])
-def test_an_index_that_cannot_be_reached_is_told_in_words(tree: Tree, wheel_of_uv: Path, lock: str) -> None:
+def test_an_index_that_cannot_be_reached_is_told_in_words(
+    tree: Tree, wheel_of_uv: Path, quick: dict[str, str], lock: str
+) -> None:
     if lock == "uv":
-        tree.with_uv_of_its_own(wheel_of_uv)
+        tree.with_uv_of_its_own(wheel_of_uv, quick)
     (tree.locks / f"{lock}.txt").write_text(f"nowhere==1 --hash=sha256:{'0' * 64}\n")
     unreachable = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1"}
     status, _, told = tree.run("demo", unreachable)
@@ -424,7 +446,7 @@ class TestPython:
     def test_one_without_ensurepip_names_the_package_that_has_it(
         self, tree: Tree, wheel_of_uv: Path, root: bool
     ) -> None:
-        tree.with_uv_of_its_own(wheel_of_uv)
+        tree.with_uv_of_its_own(wheel_of_uv, {})
         _program(tree.root / "bin", "apt-get", f'echo "$@" >>"{tree.root}/asked"')
         lacking = "importlib.util.find_spec = lambda name: None; _environment.BASE = '/usr/bin/python0'"
         env = {"FIRST": f"{lacking}; _environment.CAN_APT = {root}", "PATH": str(tree.root / "bin")}
