@@ -6,7 +6,8 @@ directory, the few environment variables that a process needs, and no project co
 
 from __future__ import annotations
 
-import ast
+import functools
+import json
 import os
 import re
 import shutil
@@ -43,6 +44,14 @@ _MODEL_OPTIONS = (
     *("--strict-types", "str", "bytes", "int", "float", "bool"),
 )
 
+# In one process, which does not import the generator: that would take a second.
+_ASKED = """
+import importlib.metadata, importlib.util, json, sys
+templates = importlib.util.find_spec("openapi_python_client").submodule_search_locations[0]
+print(json.dumps([templates, {tool: importlib.metadata.version(tool) for tool in sys.argv[1:]}]))
+"""
+_CLIENT_TOOL, _MODELS_TOOL = "openapi-python-client", "datamodel-code-generator"
+
 
 class GenerationError(RuntimeError):
     """A generator is not installed, refused the spec or warned about it; the message holds what it printed."""
@@ -74,7 +83,7 @@ class Generators:
                 "--fail-on-warning",
                 directory=scratch,
             )
-        self._finish(output, tool="openapi-python-client", spec=spec)
+        self._finish(output, tool=_CLIENT_TOOL, spec=spec)
 
     def write_models(self, spec: Path, *, output: Path) -> None:
         """Write the strict pydantic models for the OpenAPI document `spec` into the directory `output`."""
@@ -88,14 +97,14 @@ class Generators:
                 *_MODEL_OPTIONS,
                 directory=scratch,
             )
-        self._finish(output, tool="datamodel-code-generator", spec=spec)
+        self._finish(output, tool=_MODELS_TOOL, spec=spec)
 
     def _edit_templates(self, edits_file: Path, directory: Path) -> None:
         """Copy the generator's own templates that have an edit into `directory`, edited."""
         edits = yaml.load(edits_file.read_text("utf-8"), name=edits_file.name)
         if not isinstance(edits, list):
             raise GenerationError(f"{edits_file} must hold a list of edits")
-        originals = self._installed_templates()
+        originals, _versions = self._installed
         directory.mkdir()
         for edit in edits:
             edited = directory / edit["template"]
@@ -109,16 +118,18 @@ class Generators:
                 )
             edited.write_text(text.replace(edit["old"], edit["new"]), "utf-8")
 
-    def _installed_templates(self) -> Path:
-        # As ASCII, which every code page writes.
-        code = "import openapi_python_client; print(ascii(openapi_python_client.__file__))"
-        return Path(ast.literal_eval(self._run("python", "-I", "-c", code))).with_name("templates")
+    @functools.cached_property
+    def _installed(self) -> tuple[Path, dict[str, str]]:
+        """Where the client generator's templates are, and the version of each tool."""
+        package, versions = json.loads(self._run("python", "-I", "-c", _ASKED, _CLIENT_TOOL, _MODELS_TOOL))
+        return Path(package, "templates"), versions
 
     def _finish(self, package: Path, *, tool: str, spec: Path) -> None:
         """Say in each file what made it, mark the package as typed, and make the bytes the same on every platform."""
+        _templates, versions = self._installed
         header = (
-            f"# Made from {spec.parent.name}/{spec.name} by {tool} {self._version(tool)}. Do not edit: change the spec "
-            "or the\n# overlay and run scripts/regenerate.\n"
+            f"# Made from {spec.parent.name}/{spec.name} by {tool} {versions[tool]}. "
+            "Do not edit: change the spec or the\n# overlay and run scripts/regenerate.\n"
         )
         for module in sorted(package.rglob("*.py")):
             text = re.sub(r"\A#\n+", "", module.read_text("utf-8"))
@@ -126,10 +137,6 @@ class Generators:
         (package / "py.typed").write_bytes(b"")
         for cache in package.rglob("__pycache__"):
             shutil.rmtree(cache)
-
-    def _version(self, distribution: str) -> str:
-        code = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
-        return self._run("python", "-I", "-c", code, distribution).strip()
 
     def _run(self, program: str, *arguments: str, directory: str | None = None) -> str:
         executable = shutil.which(program, path=str(self._programs))
