@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar
 
+from jsonschema_path import SchemaPath
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from openapi_spec_validator.validation.keywords import OpenAPIV31SchemaValidator
 
 from openapi.errors import SpecError
 from openapi.pointers import place_of
@@ -22,12 +25,33 @@ def validate(document: dict[str, Any], *, name: str) -> None:
     """Raise `SpecError` with every finding unless `document` is valid OpenAPI 3.1; its place is the first one's."""
     findings = [
         (_whole_place(document, list(error.absolute_path), error.instance), error.message)
-        for error in OpenAPIV31SpecValidator(document).iter_errors()
+        for error in _Validator(document).iter_errors()
     ]
     if findings:
         # The validator quotes what it finds fault with, however long that is.
         texts = "\n".join(f"{place}: {message[:_LONGEST]}" for place, message in findings[:_MOST])
         raise SpecError(f"it is not a valid OpenAPI 3.1 document:\n{texts}", place=f"{name} {findings[0][0]}".strip())
+
+
+class _Schemas(OpenAPIV31SchemaValidator):
+    """Holds a schema against its dialect once: most stand in each document of a run, and that takes the longest."""
+
+    _valid: ClassVar[set[tuple[str, str]]] = set()
+
+    def _get_schema_checker(self, schema: SchemaPath, schema_value: Any) -> Callable[[Any], None]:
+        check = super()._get_schema_checker(schema, schema_value)
+        known = self._get_schema_dialect_id(schema, schema_value), json.dumps(schema_value)
+
+        def once(value: Any) -> None:
+            if known not in self._valid:
+                check(value)
+                self._valid.add(known)
+
+        return once
+
+
+class _Validator(OpenAPIV31SpecValidator):
+    keyword_validators = OpenAPIV31SpecValidator.keyword_validators | {"schema": _Schemas}
 
 
 def _whole_place(document: dict[str, Any], path: list[str | int], instance: object) -> str:
