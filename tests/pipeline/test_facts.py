@@ -155,13 +155,15 @@ RENAMES = {
         ],
         ["wrapper/anchor_uploads/_call/contract.py line", "'file'", "git diff spec/openapi.yaml", "CHANGELOG.md"],
     ),
-    "the reply's message": (
-        [(REPLY_MESSAGE, REPLY_MESSAGE.replace("message", "text", 1))],
-        ["[reply, text]", "Callers never see it", "uploaded_file in wrapper/anchor_uploads/_call/reply.py"],
-    ),
-    "the header": (
-        [("            anchor-api-key:\n", "            x-api-key:\n")],
-        ["[key, name]", "'anchor-api-key'", "'x-api-key'", "API_KEY_HEADER"],
+    "the reply's message and the header": (
+        [
+            (REPLY_MESSAGE, REPLY_MESSAGE.replace("message", "text", 1)),
+            ("            anchor-api-key:\n", "            x-api-key:\n"),
+        ],
+        [
+            *("[reply, text]", "Callers never see it", "uploaded_file in wrapper/anchor_uploads/_call/reply.py"),
+            *("[key, name]", "'anchor-api-key'", "'x-api-key'", "API_KEY_HEADER"),
+        ],
     ),
 }
 
