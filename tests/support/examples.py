@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -20,9 +21,11 @@ def run_with_pytest(code: str, directory: Path, passed: int = 1) -> None:
         "import pytest\n@pytest.fixture(scope='session')\ndef anchor_server_options():\n    return {'browser': False}\n"
     )
     (directory / "test_example.py").write_text(code, "utf-8")
-    # pytest finds the plugin by the entry point, where the project was installed since there is one.
+    # pytest finds the plugin by the entry point, where the project was installed since there is one. To load all others
+    # that are here takes longer than the tests.
     found = any(each.name == "anchor_uploads" for each in entry_points(group="pytest11"))
-    plugin = [] if found else ["-p", "anchor_uploads.pytest_plugin"]
-    command = [sys.executable, "-m", "pytest", "-q", *plugin, str(directory)]
-    process = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    plugin = "anchor_uploads" if found else "anchor_uploads.pytest_plugin"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", plugin, str(directory)]
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    process = subprocess.run(command, cwd=directory, env=alone, capture_output=True, text=True, check=False)
     assert f"{passed} passed" in process.stdout, process.stdout + process.stderr
