@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,16 @@ def build(root: Path, output: Path, generators: Generators, *, report: Callable[
     _write(client_document, output / "spec" / "client.yaml", made_from="spec/openapi.yaml and spec/overlay.yaml")
 
     client_file = output / "spec" / "client.yaml"
-    report(f"spec/client.yaml -> generated/{CLIENT_PACKAGE}")
-    generators.write_client(
-        client_file,
-        settings=spec / "generator.yml",
-        template_edits=spec / "templates" / "edits.yaml",
-        output=output / "generated" / CLIENT_PACKAGE,
-    )
-    report(f"spec/client.yaml -> generated/{MODELS_PACKAGE}")
-    generators.write_models(client_file, output=output / "generated" / MODELS_PACKAGE)
+    report(f"spec/client.yaml -> generated/{CLIENT_PACKAGE}, generated/{MODELS_PACKAGE}")
+    with ThreadPoolExecutor() as both:
+        models = both.submit(generators.write_models, client_file, output=output / "generated" / MODELS_PACKAGE)
+        generators.write_client(
+            client_file,
+            settings=spec / "generator.yml",
+            template_edits=spec / "templates" / "edits.yaml",
+            output=output / "generated" / CLIENT_PACKAGE,
+        )
+        models.result()
 
 
 def plain_openapi(source: Source, spec: Path) -> dict[str, Any]:
