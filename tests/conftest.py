@@ -13,8 +13,9 @@ from support.raw_server import RawServer
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_finish() -> None:
-    """Keep what lives as long as the tests, six thousand of them and modules, out of the collector's rounds."""
+@pytest.fixture(scope="module", autouse=True)
+def _what_stays_is_not_looked_at_again() -> None:
+    """Keep what lives as long as the tests, thousands of them and what they import, out of the collector's rounds."""
     gc.collect()
     gc.freeze()
 

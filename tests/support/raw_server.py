@@ -50,8 +50,9 @@ class Request:
         opening, closing = f"--{boundary}\r\n".encode(), f"\r\n--{boundary}--\r\n".encode()
         assert self.body.startswith(opening)
         assert self.body.endswith(closing)
-        head, _, content = bytes(self.body[len(opening) : -len(closing)]).partition(b"\r\n\r\n")
-        return head.decode(), content
+        end = self.body.index(b"\r\n\r\n", len(opening))
+        with memoryview(self.body) as body:
+            return bytes(body[len(opening) : end]).decode(), bytes(body[end + 4 : -len(closing)])
 
 
 class Exchange:
@@ -88,7 +89,7 @@ class Exchange:
         """Read the rest of the body, slowly, until it ends or the client closes."""
         while self.open and not self.request.complete:
             self.read(self.request.received + 256 * 1024)
-            time.sleep(0.01)
+            self.wait(0.01)
 
     def wait(self, seconds: float = 20) -> None:
         """Do nothing with the connection for so many seconds, or until the server is to settle."""
@@ -132,13 +133,13 @@ def json_of(body: bytes | object) -> bytes:
 def answer(
     status: int = 200, body: bytes | object = SAVED, headers: dict[str, str] | None = None, *, delay: float = 0
 ) -> Behaviour:
-    """Read the request whole and answer it, after `delay` seconds."""
+    """Read the request whole and answer it, after `delay` seconds, or once the server is to settle."""
     content = json_of(body)
 
     def behave(exchange: Exchange) -> None:
         exchange.read()
         if exchange.request.complete:
-            time.sleep(delay)
+            exchange.wait(delay)
             exchange.reply(status, content, headers)
 
     return behave

@@ -32,7 +32,7 @@ from anchor_uploads import (
     UploadClient,
 )
 from support.raw_server import Behaviour, Exchange, RawServer, answer
-from support.twins import KEY, SESSION, Call, abort_what_is_closing, both
+from support.twins import KEY, NOBODY_TRUSTED, SESSION, Call, abort_what_is_closing, both
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -105,7 +105,7 @@ def outcome_of(
     An event loop, for one, ends only when its threads have ended.
     """
     settings = {"api_key": KEY, "base_url": base_url, "deadline": DEADLINE}
-    passed_in = PASSED_IN[engine](**http or {}) if engine in PASSED_IN else None
+    passed_in = PASSED_IN[engine](**{"verify": NOBODY_TRUSTED, **(http or {})}) if engine in PASSED_IN else None
     around = passed_in or nullcontext()
     if engine.startswith("sync"):
         with around, UploadClient(http_client=passed_in, **settings) as client, measured() as outcome:
