@@ -13,6 +13,15 @@ from support.raw_server import RawServer
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=1, help="how often to try what goes wrong by bad luck only")
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> range:
+    return range(request.config.getoption("rounds"))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _what_stays_is_not_looked_at_again() -> None:
     """Keep what lives as long as the tests, thousands of them and what they import, out of the collector's rounds."""

@@ -17,6 +17,23 @@ from support.form_site import FormSite, Received
 CONTENTS = {"report.pdf": b"%PDF-1.7 " + bytes(range(256)) * 40, "Übersicht 2.txt": b"plain text\n" * 7}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "by_turns: each row once, over the sync and the async API by turns, which carry out the same steps"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if item.get_closest_marker("by_turns") is None or _its_turn(item)]
+
+
+def _its_turn(item: Any) -> bool:
+    """As on a chessboard, so that each value of each parameter meets both of them."""
+    rows = [mark.args[0] for mark in item.iter_markers("parametrize")]
+    first_of_each = [(row.split(",") if isinstance(row, str) else row)[0] for row in rows]
+    return sum(item.callspec.indices[name] for name in ("twin", *first_of_each)) % 2 == 0
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[UploadClient]:
     if find_browser() is None:
@@ -64,6 +81,18 @@ class Twin:
         self.drop = drop
         self.upload_and_attach = upload_and_attach
         self.context = browser.contexts[0]
+        self._kept: Any = None
+
+    def page(self) -> Any:
+        """A page that other tests had before, unless they closed it: to open one costs more than most tests."""
+        if self._kept is None or self._kept.is_closed():
+            self._kept = self.new_page()
+        return self._kept
+
+    def new_page(self) -> Any:
+        page = self.context.new_page()
+        page.set_default_timeout(15_000)
+        return page
 
     def choose(self, page: Any, button: str) -> Any:
         """Click a button, and return the FileChooser that it opens."""
@@ -107,8 +136,13 @@ def twin(request: pytest.FixtureRequest, session: Session) -> Iterator[Twin]:
 
 
 @pytest.fixture
-def page(twin: Twin) -> Iterator[Any]:
-    page = twin.context.new_page()
-    page.set_default_timeout(15_000)
+def page(twin: Twin) -> Any:
+    """A page to go elsewhere in. What would outlive that needs a page of its own."""
+    return twin.page()
+
+
+@pytest.fixture
+def own_page(twin: Twin) -> Iterator[Any]:
+    page = twin.new_page()
     yield page
     page.close()

@@ -51,6 +51,7 @@ input => {
 """
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("count", [1, 2], ids=["one", "several"])
 @pytest.mark.parametrize(
     "place", ["main", "same-origin", "cross-origin", "nested", "shadow", "hidden", "chooser", "detached"]
@@ -76,24 +77,25 @@ def test_the_form_delivers_the_files(
 
 
 def test_an_element_handle_and_a_closed_shadow_root_will_do(
-    twin: Twin, page: Any, site: FormSite, files: list[UploadedFile]
+    twin: Twin, own_page: Any, site: FormSite, files: list[UploadedFile]
 ) -> None:
-    page.goto(site.url())
-    twin.attach(page.query_selector("input"), files[0])
-    submit(page)
+    own_page.goto(site.url())
+    twin.attach(own_page.query_selector("input"), files[0])
+    submit(own_page)
     assert site.submitted() == arrived(files[:1])
 
-    page.add_init_script(
+    own_page.add_init_script(
         "const attach = Element.prototype.attachShadow;"
         "Element.prototype.attachShadow = function (options) { return window.root = attach.call(this, options) }"
     )
-    page.goto(site.url("closed-shadow"))
-    assert page.evaluate("root.mode") == "closed"
-    twin.attach(page.evaluate_handle("root.querySelector('input')").as_element(), files[0])
-    page.evaluate("root.querySelector('button').click()")
+    own_page.goto(site.url("closed-shadow"))
+    assert own_page.evaluate("root.mode") == "closed"
+    twin.attach(own_page.evaluate_handle("root.querySelector('input')").as_element(), files[0])
+    own_page.evaluate("root.querySelector('button').click()")
     assert site.submitted() == arrived(files[:1])
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("place", ["main", "hidden", "shadow"])
 def test_the_events_are_trusted_and_come_once(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], place: str
@@ -144,6 +146,7 @@ TRACE = """
 """
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("place", ["main", "shadow"])
 def test_no_trace_is_left(twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], place: str) -> None:
     page.goto(site.url(place))
@@ -192,6 +195,7 @@ LIARS = {
 }
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("liar", LIARS.values(), ids=LIARS)
 def test_what_is_not_right_never_reaches_the_form(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], directory: Path, liar: Liar
@@ -227,6 +231,7 @@ def test_an_error_leaves_what_the_input_had(twin: Twin, page: Any, site: FormSit
     assert site.submitted() == arrived(files[1:])
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize(
     ("html", "says"),
     [
@@ -253,6 +258,7 @@ def test_an_input_that_the_page_replaced_is_refused(twin: Twin, page: Any, files
         twin.attach(handle, files[0])
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize(
     ("html", "pointed_at"),
     [
@@ -275,6 +281,7 @@ def test_a_label_leads_to_its_input_and_lists_are_files(
 READ = "() => Array.from(document.querySelector('input').files, file => file.name)"
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("html", ["<label>Name <input></label>", "<label>Nothing</label>", "<label for=x>Away</label>"])
 def test_a_label_of_something_else_is_refused(twin: Twin, page: Any, files: list[UploadedFile], html: str) -> None:
     page.set_content(html)
@@ -282,6 +289,7 @@ def test_a_label_of_something_else_is_refused(twin: Twin, page: Any, files: list
         twin.attach(page.locator("label"), files[0])
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize(
     ("target", "says"),
     [
@@ -312,6 +320,7 @@ def test_accept_can_be_ignored_and_several_names_can_be_equal(
     assert site.submitted() == arrived([files[0], files[0]])
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("accept", ["application/pdf", ".doc, .PDF"])
 def test_accept_is_read_as_the_standard_says(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], accept: str
@@ -330,6 +339,7 @@ def test_an_empty_file_is_a_file(twin: Twin, page: Any, site: FormSite, client: 
     assert site.submitted() == [Received("empty.txt", 0, hashlib.sha256(b"").hexdigest())]
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("handler", ["this.form.submit()", "location = 'about:blank'", "document.write('thanks')"])
 def test_a_page_may_react_at_once(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], handler: str

@@ -31,6 +31,7 @@ def heard(page: Any, place: str = "main") -> Any:
     return zone(page, place, "html").evaluate("() => heard")
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("count", [1, 2], ids=["one", "several"])
 @pytest.mark.parametrize("place", ["main", "same-origin", "cross-origin", "scaled", "nested", "shadow"])
 def test_the_zone_gets_the_files_by_trusted_events(
@@ -51,6 +52,7 @@ def test_the_zone_gets_the_files_by_trusted_events(
     assert zone(page, place, "html").evaluate("() => entries") == [file.name for file in files[:count]]
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("place", ["main", "same-origin", "cross-origin", "scaled", "nested"])
 def test_the_files_are_dropped_at_the_position(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], place: str
@@ -79,6 +81,7 @@ def test_an_element_in_a_closed_shadow_root_will_do_and_is_told_from_its_neighbo
     assert heard(page) == TAKEN
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize(
     "emulated",
     [
@@ -88,25 +91,25 @@ def test_an_element_in_a_closed_shadow_root_will_do_and_is_told_from_its_neighbo
     ids=["dense", "mobile"],
 )
 def test_what_the_screen_is_like_does_not_matter(
-    twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], emulated: dict[str, Any]
+    twin: Twin, own_page: Any, site: FormSite, files: list[UploadedFile], emulated: dict[str, Any]
 ) -> None:
-    page.goto(site.zone(attributes="style='margin: 900px 0 0 700px; transform: rotate(30deg) scale(1.3)'"))
-    session = page.context.new_cdp_session(page)
+    own_page.goto(site.zone(attributes="style='margin: 900px 0 0 700px; transform: rotate(30deg) scale(1.3)'"))
+    session = own_page.context.new_cdp_session(own_page)
     session.send("Emulation.setDeviceMetricsOverride", emulated)
     session.send("Emulation.setPageScaleFactor", {"pageScaleFactor": 2})
-    twin.drop(zone(page), files[0], position=(10, 90))
+    twin.drop(zone(own_page), files[0], position=(10, 90))
     assert site.submitted() == arrived(files[:1])
-    assert heard(page) == TAKEN
+    assert heard(own_page) == TAKEN
     session.detach()
 
 
 def test_a_page_in_the_background_gets_them_too(
-    twin: Twin, page: Any, site: FormSite, files: list[UploadedFile]
+    twin: Twin, own_page: Any, site: FormSite, files: list[UploadedFile]
 ) -> None:
-    page.goto(site.zone())
+    own_page.goto(site.zone())
     other = twin.context.new_page()
     other.bring_to_front()
-    twin.drop(zone(page), files[0])
+    twin.drop(zone(own_page), files[0])
     assert site.submitted() == arrived(files[:1])
     other.close()
 
@@ -114,6 +117,7 @@ def test_a_page_in_the_background_gets_them_too(
 COVER = "position: fixed; inset: 0; background: #0008"
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize(
     ("place", "change", "options", "says"),
     [
@@ -207,6 +211,7 @@ def test_a_page_that_does_not_take_them_sees_them_leave(
     assert heard(page) == [["neighbour", *rest] for _zone, *rest in TAKEN] + TAKEN
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("asks_for", ["copy", "move", "link"])
 def test_a_page_may_ask_for_any_effect(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], asks_for: str
@@ -216,6 +221,7 @@ def test_a_page_may_ask_for_any_effect(
     assert site.submitted() == arrived(files[:1])
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("when", ["dragenter", "dragover"])
 @pytest.mark.parametrize("times", [1, 3])
 def test_files_meant_for_one_zone_do_not_land_in_its_neighbour(
@@ -293,6 +299,7 @@ def test_a_page_that_changes_its_mind_at_the_drop_gets_nothing(
     assert len(twin.context.pages) == pages
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -28,7 +28,7 @@ def playwright() -> Iterator[Any]:
         yield playwright
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(playwright: Any, session: Session) -> Iterator[Any]:
     browser = playwright.chromium.connect_over_cdp(str(session.cdp_url))
     page = browser.contexts[0].new_page()

@@ -13,7 +13,6 @@ from support.form_site import FormSite, Received
 from .conftest import Twin
 
 CONTENT = b"once is enough\n" * 10
-ROUNDS = 3
 
 # In the midst of it, before the browser has answered, and so that the web server knows whether the page had the file.
 SEND = """
@@ -36,6 +35,7 @@ def uploaded(client: UploadClient, session: Session) -> UploadedFile:
     return client.upload_file(session.id, CONTENT, filename="once.txt", checksum=True)
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize(
     ("way", "place", "go"),
     [
@@ -61,10 +61,10 @@ def uploaded(client: UploadClient, session: Session) -> UploadedFile:
     ],
 )
 def test_a_page_that_goes_away_with_its_files_has_got_them(
-    twin: Twin, site: FormSite, uploaded: UploadedFile, way: str, place: str, go: str
+    twin: Twin, site: FormSite, uploaded: UploadedFile, way: str, place: str, go: str, rounds: range
 ) -> None:
     address = site.url if way == "attach" else site.zone
-    for _round in range(ROUNDS):
+    for _round in rounds:
         page = twin.context.new_page()
         frame = _open(page, address("main" if place == "popup" else place), place)
         frame.evaluate(f"() => {{ {SEND.replace('GO', go).replace('PORT', str(site.port))} }}")
