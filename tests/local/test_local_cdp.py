@@ -38,11 +38,15 @@ WaitUntil = Callable[[Callable[[], bool], str], None]
 MEBIBYTE = 1024 * 1024
 
 
-@pytest.fixture
-def session(with_browser: Anchor) -> Iterator[dict[str, str]]:
-    session = with_browser.client.post("/v1/sessions").json()["data"]
-    yield session
-    with_browser.client.delete(f"/v1/sessions/{session['id']}")
+@pytest.fixture(scope="module")
+def session(with_browser: Anchor) -> dict[str, str]:
+    """One for all who leave it as it was."""
+    return started(with_browser)
+
+
+def started(anchor: Anchor) -> dict[str, str]:
+    session: dict[str, str] = anchor.client.post("/v1/sessions").json()["data"]
+    return session
 
 
 def refusal(url: str, **options: Any) -> tuple[int, str]:
@@ -247,9 +251,8 @@ def connections() -> list[Any]:
     return list(listed("tcp"))
 
 
-def test_a_client_that_does_not_read_is_let_go_with_its_session(
-    with_browser: Anchor, session: dict[str, str], wait_until: WaitUntil
-) -> None:
+def test_a_client_that_does_not_read_is_let_go_with_its_session(with_browser: Anchor, wait_until: WaitUntil) -> None:
+    session = started(with_browser)
     with unread(session["cdp_url"]) as connection:
         client = connection.getsockname()[1]
 
@@ -304,7 +307,8 @@ def test_clients_come_and_go_while_the_browser_stays(with_browser: Anchor, sessi
     assert with_browser.client.get(f"/v1/sessions/{session['id']}").status_code == 200
 
 
-def test_the_end_of_the_session_closes_its_connections(with_browser: Anchor, session: dict[str, str]) -> None:
+def test_the_end_of_the_session_closes_its_connections(with_browser: Anchor) -> None:
+    session = started(with_browser)
     with connect(session["cdp_url"], proxy=None) as first, connect(session["cdp_url"], proxy=None) as second:
         assert with_browser.client.delete(f"/v1/sessions/{session['id']}").status_code == 200
         for connection in (first, second):
