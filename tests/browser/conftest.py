@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -52,6 +54,34 @@ def session(client: UploadClient) -> Iterator[Session]:
 def site() -> Iterator[FormSite]:
     with FormSite() as site:
         yield site
+
+
+class Hang:
+    """What lets the scripts of a page stand still, at no cost, until it is let go: a server that never answers."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self.script = f"""{{
+            const request = new XMLHttpRequest();
+            request.open("POST", "{address}", false);
+            try {{ request.send(); }} catch {{ /* let go */ }}
+        }}"""
+        self._held: list[socket.socket] = []
+
+    def begun(self) -> None:
+        """Wait until a page hangs."""
+        self._held.append(self._server.accept()[0])
+
+    def close(self) -> None:
+        for connection in (self._server, *self._held):
+            connection.close()
+
+
+@pytest.fixture
+def hang() -> Iterator[Hang]:
+    with closing(Hang()) as hang:
+        yield hang
 
 
 @pytest.fixture(scope="module")

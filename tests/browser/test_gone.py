@@ -10,7 +10,7 @@ import pytest
 from anchor_uploads import Session, UploadClient, UploadedFile
 from support.form_site import FormSite, Received
 
-from .conftest import Twin
+from .conftest import Hang, Twin
 
 CONTENT = b"once is enough\n" * 10
 
@@ -132,7 +132,7 @@ def test_a_page_that_closes_before_its_browser_has_answered_has_got_them(
 
 @pytest.mark.parametrize("way", ["attach", "drop"])
 def test_what_ends_with_its_browser_may_have_got_them(
-    client: UploadClient, uploaded: UploadedFile, site: FormSite, way: str
+    client: UploadClient, uploaded: UploadedFile, site: FormSite, hang: Hang, way: str
 ) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -145,7 +145,7 @@ def test_what_ends_with_its_browser_may_have_got_them(
         again = client.upload_file(session.id, CONTENT, filename="once.txt")
         page.goto(site.url() if way == "attach" else site.zone())
         # What the page says is heard in the midst of its handler; the service then ends the session.
-        page.evaluate(f"() => {{ {SEND.replace('GO', 'busy(3000)').replace('PORT', str(site.port))} }}")
+        page.evaluate(f"() => {{ {SEND.replace('GO', hang.script).replace('PORT', str(site.port))} }}")
         page.on("request", lambda request: client.end_session(session.id) if "submit" in request.url else None)
         with pytest.raises(AttachError, match="may have them; look before you attach again"):
             (attach if way == "attach" else drop)(page.locator("input" if way == "attach" else "#zone"), again)

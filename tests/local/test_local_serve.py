@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -142,6 +143,18 @@ def test_what_cannot_be_meant_is_one_line(argument: str, value: str, says: str) 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.fixture(scope="module")
+def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Serving]]:
+    """The server of these arguments, one for all rows."""
+    with ExitStack() as servers:
+
+        @cache
+        def start(*arguments: str) -> Serving:
+            return servers.enter_context(serving(tmp_path_factory.mktemp("serve"), *arguments))
+
+        yield start
+
+
 @pytest.mark.parametrize(
     ("arguments", "headers", "http", "ws"),
     [
@@ -164,16 +177,14 @@ def test_what_cannot_be_meant_is_one_line(argument: str, value: str, says: str) 
     ],
 )
 def test_the_urls_are_those_that_lead_to_it(
-    tmp_path: Path, arguments: list[str], headers: dict[str, str], http: str, ws: str
+    server_of: Callable[..., Serving], arguments: list[str], headers: dict[str, str], http: str, ws: str
 ) -> None:
-    with serving(tmp_path, "--no-browser", *arguments) as server:
-        answer = httpx.post(
-            f"{server.url}/v1/sessions", headers={"anchor-api-key": server.key, **headers}, trust_env=False
-        )
-        urls = answer.json()["data"]
-        own = server.url.removeprefix("http://")
-        assert urls["live_view_url"].startswith(http.format(own=own) + "/live/")
-        assert urls["cdp_url"].startswith(ws.format(own=own) + "?apiKey=")
+    server = server_of("--no-browser", *arguments)
+    answer = httpx.post(f"{server.url}/v1/sessions", headers={"anchor-api-key": server.key, **headers}, trust_env=False)
+    urls = answer.json()["data"]
+    own = server.url.removeprefix("http://")
+    assert urls["live_view_url"].startswith(http.format(own=own) + "/live/")
+    assert urls["cdp_url"].startswith(ws.format(own=own) + "?apiKey=")
 
 
 def _can_unshare() -> bool:
