@@ -128,6 +128,12 @@ def test_the_browser_s_own_port_is_in_no_answer(with_browser: Anchor, session: d
     assert with_browser.server.api_key not in texts[3]
 
 
+def test_no_page_of_the_browser_s_own_is_made_that_nobody_sees(session: dict[str, str]) -> None:
+    with cdp(session["cdp_url"]) as browser:
+        targets = browser.send("Target.getTargets", filter=[{}])["targetInfos"]
+    assert [target["url"] for target in targets if target["url"].startswith("chrome:")] == []
+
+
 @pytest.mark.parametrize("path", ["/json/version", "/json/version/"])
 def test_clients_that_know_only_http_find_the_websocket(
     with_browser: Anchor, session: dict[str, str], path: str
