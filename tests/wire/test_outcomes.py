@@ -52,6 +52,7 @@ from support.raw_server import (
     answer_early,
     head_of,
     json_of,
+    reset,
 )
 from support.twins import KEY, SESSION, Call, asynchronous, both, every_client, passed_in
 
@@ -579,6 +580,7 @@ def leaks(error: BaseException) -> list[str]:
         "attributes": repr(vars(error)),
         "pickle": pickle.dumps(error).decode("latin-1"),
         "traceback": traceback_of(error),
+        "cause": repr(error.__cause__),
     }
     return [view for view, text in shown.items() if any(form in text for form in FORMS)]
 
@@ -595,15 +597,45 @@ def traceback_of(error: BaseException) -> str:
 
 @every_client
 @pytest.mark.parametrize("row", QUOTING)
-def test_the_key_is_in_no_text_though_the_answer_quotes_it(call: Call, row: str, raw_server: RawServer) -> None:
+def test_the_key_is_in_no_text_though_the_answer_quotes_it(
+    call: Call, row: str, raw_server: RawServer, caplog: pytest.LogCaptureFixture
+) -> None:
     status, body, (method, arguments, options) = QUOTING[row]
-    raw_server.script = [answer(status, body)]
-    client = {"api_key": SECRET, "max_retries": 0}
+    raw_server.script = [answer(status, body, {"Retry-After": "0"})] * 2
+    caplog.set_level("INFO", "anchor_uploads")
 
     with pytest.raises((StatusError, UnexpectedResponse)) as caught:
-        call(raw_server.base_url, method, *arguments, client=client, **options)
+        call(raw_server.base_url, method, *arguments, client={"api_key": SECRET, "max_retries": 1}, **options)
     assert caught.value.status_code == status
     assert leaks(caught.value) == []
+    assert not [form for form in FORMS if form in caplog.text]
+
+
+@every_client
+@pytest.mark.parametrize("then", ["nothing more", "no connection"])
+def test_the_key_is_in_nothing_that_a_transport_tells_of_an_answer_that_is_none(
+    call: Call, then: str, raw_server: RawServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer_no_http(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.send(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n")
+
+    raw_server.script = [answer_no_http]
+    raw_server.script += [reset(after=0)] * (then == "no connection")
+    caplog.set_level("INFO", "anchor_uploads")
+    client = {"api_key": SECRET, "max_retries": len(raw_server.script) - 1, "retry_unknown": True}
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        call(raw_server.base_url, "upload_file", SESSION, bytes(3_000_000), client=client, **NAMED)
+    assert leaks(caught.value) == []
+    assert not [form for form in FORMS if form in caplog.text]
+
+
+@both
+def test_a_key_that_was_taken_for_a_path_is_in_no_text(call: Call, raw_server: RawServer) -> None:
+    with pytest.raises(SourceError) as caught:
+        call(raw_server.base_url, "upload_file", SESSION, SECRET, client={"api_key": SECRET})
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 MISPLACED: dict[str, tuple[str, str, tuple[Any, ...], dict[str, Any]]] = {

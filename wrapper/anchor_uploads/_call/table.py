@@ -6,7 +6,6 @@ Source: RFC 9110 §9.2.2 (a POST may be repeated only if the first is known not 
 from __future__ import annotations
 
 import itertools
-import logging
 import random
 from collections.abc import Callable
 from enum import Enum
@@ -20,6 +19,7 @@ from anchor_uploads._aside import TimeIsUp
 from anchor_uploads._call.body import Sent
 from anchor_uploads._call.exchange import Answer, Calls, NoAnswer, Pause, Send
 from anchor_uploads._call.reply import status_error, unexpected
+from anchor_uploads._call.secrets import log
 from anchor_uploads._call.settings import Deadline, Settings
 from anchor_uploads.errors import AnchorUploadsError
 
@@ -29,7 +29,6 @@ LONGEST_WAIT = 60.0
 """Seconds that are waited at most before the next attempt, whatever `Retry-After` asks."""
 
 _FIRST_WAIT, _LAST_WAIT = 0.5, 8.0
-_log = logging.getLogger("anchor_uploads")
 
 
 class Again(Enum):
@@ -123,7 +122,7 @@ def repeated(
         if not may_repeat or number > settings.max_retries or deadline.passes_within(pause):
             raise _in_all(result, unknown)
         unknown = result if isinstance(result, errors.OutcomeUnknown) else unknown
-        _log.info("attempt %d failed, next in %.1f s: %s", number, pause, result)
+        log(settings._api_key, "attempt %d failed, next in %.1f s: %s", number, pause, result)
         yield Pause(pause)
     raise AssertionError("itertools.count has no end")
 

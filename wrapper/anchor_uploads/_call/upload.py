@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TypedDict
 from uuid import UUID
@@ -12,12 +11,11 @@ from anchor_uploads._call import contract, reply
 from anchor_uploads._call.body import Body, ProgressCallback, check_callback
 from anchor_uploads._call.exchange import Answer, Calls, Send, Work
 from anchor_uploads._call.reply import UploadedFile
+from anchor_uploads._call.secrets import log
 from anchor_uploads._call.settings import CallOptions, Deadline, Settings
 from anchor_uploads._call.table import judged, repeated, time_is_up
 from anchor_uploads._sources.source import Source, Waits
 from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, SourceError
-
-_log = logging.getLogger("anchor_uploads")
 
 
 class FileOptions(TypedDict, total=False):
@@ -73,7 +71,7 @@ def upload(
         started = time.monotonic()
         came = yield send
         told = f"answered with {came.status_code}" if isinstance(came, Answer) else f"no answer, {came.problem!r}"
-        _log.info("%s, attempt %d: %s after %.3f s", what, number, told, time.monotonic() - started)
+        log(settings._api_key, "%s, attempt %d: %s after %.3f s", what, number, told, time.monotonic() - started)
         facts = {
             "session_id": str(session_id),
             "name": source.name,

@@ -169,6 +169,9 @@ class _Exchange:
             broken = httpx.NetworkError(str(error))
             broken.__cause__ = error.__cause__
             error = broken
+        if hasattr(error, "request_info"):
+            # aiohttp's own, which shows the request with its headers.
+            error = httpx.RemoteProtocolError(str(error))
         late = isinstance(error, (httpx.TimeoutException, TimeoutError)) and self._send.deadline.passes_within(0.001)
         return TimeIsUp() if late else _bare(error)
 
@@ -186,7 +189,10 @@ def _bare(error: Exception) -> Exception:
         link.__traceback__ = None
         if isinstance(link, httpx.RequestError):
             link._request = None
-        link = link.__cause__ or link.__context__
+        below = link.__cause__ or link.__context__
+        if hasattr(below, "request_info"):
+            link.__cause__ = link.__context__ = below = None
+        link = below
     return error
 
 
