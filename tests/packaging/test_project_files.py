@@ -84,6 +84,7 @@ def test_ci_runs_on_the_systems_that_the_readme_names(job: str, system: str) -> 
         ("test", "scripts/test", ["kept/test.txt", "kept/junit.xml", "pytest"]),
         ("test", "scripts/check", ["kept/check.txt"]),
         ("test", "scripts/demo", ["kept/demo.txt"]),
+        ("test", "scripts/torture", ["kept/torture.txt"]),
         ("wheel", "scripts/test --wheel", ["kept/test.txt", "kept/junit.xml", "pytest"]),
     ],
 )
