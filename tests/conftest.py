@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rounds", type=int, default=1, help="how often to try what goes wrong by bad luck only")
+    told = "how often to try what goes wrong by bad luck only; more than once, no row is left to one of two APIs"
+    parser.addoption("--rounds", type=int, default=1, help=told)
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items[:] = [item for item in items if item.get_closest_marker("by_turns") is None or _its_turn(item)]
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("rounds") == 1:
+        items[:] = [item for item in items if item.get_closest_marker("by_turns") is None or _its_turn(item)]
 
 
 def _its_turn(item: Any) -> bool:
