@@ -22,7 +22,7 @@ from uuid import UUID
 
 import httpx_aiohttp
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from anchor_uploads import (
@@ -125,6 +125,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database=None,
     # To make a failing sequence small takes longer than to read it.
     phases=[Phase.generate],
+    # A busy machine is not to be told from a strategy that is slow by itself.
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(several=st.tuples(*[sequences] * AT_ONCE))
 def test_an_outcome_is_true_of_what_the_server_holds(directory: Path, several: tuple[Sequence, ...]) -> None:
