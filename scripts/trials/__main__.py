@@ -45,13 +45,11 @@ class Row:
 class Subject:
     """One subject, tried in a process of its own, so that whatever it comes to, this one can tell of it."""
 
-    def __init__(self, name: str, module: str, options: Namespace, seconds: float, again: str) -> None:
+    def __init__(self, name: str, module: str, options: Namespace, seconds: list[float], again: str) -> None:
         self.row = Row(name)
-        self._command = [sys.executable, "-X", "dev", "-m", "trials.playing", module, str(options.seed), str(seconds)]
-        self._command += [
-            "quick" if options.quick else "full",
-            *([] if options.trial is None else [str(options.trial)]),
-        ]
+        numbers = [] if options.trial is None else [options.trial]
+        told = [module, options.seed, *seconds, "quick" if options.quick else "full", *numbers]
+        self._command = [sys.executable, "-X", "dev", "-m", "trials.playing", *map(str, told)]
         self._again = again
         self._trial: dict[str, Any] = {}
 
@@ -176,10 +174,11 @@ def run(modules: Mapping[str, str], options: Namespace) -> Iterator[Row]:
     shares = {name: arguments.SUBJECTS.get(name, ("", 1))[1] for name in modules}
     progress = Progress()
     for name, module in modules.items():
-        seconds = max(0.0, ends - time.monotonic()) * shares[name] / sum(shares.values())
+        left = max(0.0, ends - time.monotonic())
+        seconds = [left * shares[name] / sum(shares.values()), left]
         del shares[name]
         again = f"scripts/torture --seed {options.seed} --only {name}" + (" --quick" if options.quick else "")
-        subject = Subject(name, module, options, round(seconds, 1), again)
+        subject = Subject(name, module, options, seconds, again)
         yield subject.row
         subject.run(progress)
         progress.show(subject.row, over=True)
@@ -204,9 +203,9 @@ def main(given: list[str] | None = None, modules: Mapping[str, str] | None = Non
     options.minutes = options.minutes_of(options)
     if modules is None:
         modules = {name: f"trials.{name}" for name in arguments.SUBJECTS if name in (options.only or [name])}
-    print(f"seed {options.seed}, at most about {options.minutes:g} minutes", file=sys.stderr, flush=True)
     rows: list[Row] = []
     try:
+        print(f"seed {options.seed}, at most about {options.minutes:g} minutes", file=sys.stderr, flush=True)
         for row in run(modules, options):
             rows.append(row)
     except KeyboardInterrupt:

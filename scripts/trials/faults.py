@@ -153,7 +153,7 @@ def _trust() -> Iterator[Trust]:
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server)
     authority.configure_trust(client)
-    with authority.cert_pem.tempfile(os.environ.get("TRIALS_SCRATCH")) as path:
+    with authority.cert_pem.tempfile() as path:
         os.environ["SSL_CERT_FILE"] = path
         yield Trust(server, client)
 

@@ -98,12 +98,6 @@ def leave(progress):
 client = UploadClient(**settings)
 client.upload_file("SESSION", content("never"), filename="never", on_progress=leave)
 """
-HARD_EXIT = """
-client = UploadClient(**settings)
-threading.Thread(target=many, args=(client, "x"), daemon=True).start()
-time.sleep(moment)
-os._exit(0)
-"""
 TASKS_LEFT_BEHIND = """
 async def main():
     asyncio.get_running_loop().slow_callback_duration = 60
@@ -117,10 +111,6 @@ AT_EXIT = """
 client = UploadClient(**settings)
 atexit.register(client.close)
 atexit.register(upload, client, "last")
-"""
-NEVER_CLOSED = """
-upload(UploadClient(**settings), "only")
-gc.collect()
 """
 INTERRUPTED = """
 with UploadClient(**settings) as client:
@@ -193,8 +183,8 @@ def spawned(trial: Trial) -> None:
 
 
 def ended(trial: Trial) -> int:
-    programs = {END_UNDER_DAEMONS: None, END_UNDER_THREADS: 4, EXIT_IN_PROGRESS: 0, HARD_EXIT: None, AT_EXIT: 1}
-    return _run_some(trial, {**programs, TASKS_LEFT_BEHIND: None, NEVER_CLOSED: 1}, 3)
+    programs = {END_UNDER_DAEMONS: None, END_UNDER_THREADS: 4, EXIT_IN_PROGRESS: 0, AT_EXIT: 1}
+    return _run_some(trial, {**programs, TASKS_LEFT_BEHIND: None}, 3)
 
 
 def _run_some(trial: Trial, programs: Mapping[str, int | None], count: int) -> int:

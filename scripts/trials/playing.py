@@ -1,6 +1,6 @@
 """Plays the trials of one subject, and tells of each on stdout, a line of JSON for each thing that happens.
 
-python -m trials.playing MODULE SEED SECONDS quick|full [NUMBER]
+python -m trials.playing MODULE SEED SECONDS MOST_SECONDS quick|full [NUMBER]
 """
 
 from __future__ import annotations
@@ -68,27 +68,42 @@ class Overheard(logging.Handler):
         self.wrong.append(what.replace("\n", " ")[:300])
 
 
-def attempts(trials: tuple[Attempt, ...], number: int | None, seconds: float) -> Iterator[tuple[int, Attempt]]:
-    """Yield numbers and what is tried under them: everything once, then again for as long as there is time."""
+def attempts(
+    trials: tuple[Attempt, ...], number: int | None, seconds: float, most: float
+) -> Iterator[tuple[int, Attempt]]:
+    """Yield numbers and what is tried under them: everything once, then again for as long as there is time.
+
+    Once takes `most` seconds at most; what does not begin in that time is told.
+    """
     if number is not None:
         yield number, trials[number % len(trials)]
         return
-    ends = time.monotonic() + seconds
+    ends, last = time.monotonic() + seconds, time.monotonic() + most
     for at in itertools.count():
         again = at >= len(trials)
+        if not again and time.monotonic() > last:
+            yield at, _without_time(trials[at:])
+            return
         if again and (time.monotonic() > ends or all(hasattr(each, "once") for each in trials)):
             return
         if not (again and hasattr(trials[at % len(trials)], "once")):
             yield at, trials[at % len(trials)]
 
 
-def play(module: str, seed: int, seconds: float, tell: Tell, *, quick: bool = True, number: int | None = None) -> None:
+def _without_time(untried: tuple[Attempt, ...]) -> Attempt:
+    def no_time(_trial: Trial) -> None:
+        raise LeftOut(f"no time was left for {', '.join(dict.fromkeys(each.__name__ for each in untried))}")
+
+    return no_time
+
+
+def play(module: str, seed: int, seconds: float, most: float, tell: Tell, *, quick: bool, number: int | None) -> None:
     """Make the trials of a module. `tell` hears when one begins, and what came of it."""
     trials: tuple[Attempt, ...] = importlib.import_module(module).TRIALS
     ends = time.monotonic() + seconds
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TRIALS_SCRATCH")) as scratch, Overheard() as overheard:
+    with tempfile.TemporaryDirectory() as scratch, Overheard() as overheard:
         with Scene() as scene:
-            for at, attempt in attempts(trials, number, seconds):
+            for at, attempt in attempts(trials, number, seconds, most):
                 name = attempt.__name__
                 tell(began=at, name=name)
                 directory = Path(scratch, str(at))
@@ -119,7 +134,8 @@ def _made(attempt: Attempt, trial: Trial) -> dict[str, Any]:
         return {"tried": 1, "wrong": [text], "traceback": traceback.format_exc()}
 
 
-def main(module: str, seed: str, seconds: str, extent: str, number: str | None = None) -> None:
+def main(*given: str) -> None:
+    module, seed, seconds, most, extent, *number = given
     # What anybody prints goes to stderr, so that it is heard as such.
     lock = threading.Lock()
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
@@ -136,8 +152,8 @@ def main(module: str, seed: str, seconds: str, extent: str, number: str | None =
             os._exit(1)
 
         threading.Thread(target=end_with_the_parent, daemon=True).start()
-        one = None if number is None else int(number)
-        play(module, int(seed), float(seconds), tell, quick=extent == "quick", number=one)
+        one = int(number[0]) if number else None
+        play(module, int(seed), float(seconds), float(most), tell, quick=extent == "quick", number=one)
         tell(done=True)
 
 

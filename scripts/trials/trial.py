@@ -15,32 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
-from anchor_uploads import (
-    AnchorUploadsError,
-    ConnectionFailed,
-    InvalidArgument,
-    SourceError,
-    Timeouts,
-    UploadedFile,
-)
-
-__all__ = [
-    "IMPATIENT",
-    "KEY",
-    "Attempt",
-    "LeftOut",
-    "Outcome",
-    "Scene",
-    "Trial",
-    "Wrong",
-    "check_held",
-    "hold",
-    "hold_no_key",
-    "holds_key",
-    "once",
-    "outcome_of",
-    "sha256",
-]
+from anchor_uploads import AnchorUploadsError, ConnectionFailed, InvalidArgument, SourceError, Timeouts, UploadedFile
 
 T = TypeVar("T")
 Outcome = UploadedFile | AnchorUploadsError
