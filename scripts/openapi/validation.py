@@ -51,7 +51,7 @@ class _Schemas(OpenAPIV31SchemaValidator):
 
 
 class _Validator(OpenAPIV31SpecValidator):
-    keyword_validators = OpenAPIV31SpecValidator.keyword_validators | {"schema": _Schemas}
+    keyword_validators = {**OpenAPIV31SpecValidator.keyword_validators, "schema": _Schemas}
 
 
 def _whole_place(document: dict[str, Any], path: list[str | int], instance: object) -> str:

@@ -14,7 +14,7 @@ import httpx_aiohttp
 import psutil
 
 from anchor_uploads import AsyncUploadClient, ConnectionFailed, SourceError, UploadClient, UploadedFile
-from benchmark.__main__ import serving
+from benchmark.processes import serving
 from support.twins import SESSION
 from trials.trial import KEY, Trial, hold, outcome_of
 
@@ -73,7 +73,7 @@ class Flat:
 
 def one_after_another(trial: Trial) -> int:
     flat = Flat(trial)
-    with serving("benchmark.sink") as port, UploadClient(api_key=KEY, base_url=f"http://127.0.0.1:{port}") as client:
+    with serving("sink") as server, UploadClient(api_key=KEY, base_url=f"http://127.0.0.1:{server.port}") as client:
         for at in range(flat.count):
             _judge(outcome_of(client.upload_file, SESSION, _file(at, trial), filename="a.bin"), at)
             flat.after(at)
@@ -83,9 +83,9 @@ def one_after_another(trial: Trial) -> int:
 def a_client_each_time(trial: Trial) -> int:
     """Clients that are made, used and closed, every third of them for nothing."""
     flat = Flat(trial)
-    with serving("benchmark.sink") as port:
+    with serving("sink") as server:
         for at in range(flat.count // 5):
-            url = f"http://127.0.0.1:{port if at % 3 else 1}"
+            url = f"http://127.0.0.1:{server.port if at % 3 else 1}"
             with UploadClient(api_key=KEY, base_url=url, max_retries=0) as client:
                 outcome = outcome_of(client.upload_file, SESSION, CONTENT, filename="a.bin")
             hold(isinstance(outcome, UploadedFile if at % 3 else ConnectionFailed), f"upload {at}: {outcome!r}")
@@ -124,9 +124,9 @@ def _by_tasks(trial: Trial, *, by_aiohttp: bool) -> int:
             await asyncio.gather(*(work() for _ in range(AT_ONCE)))
             return flat.judge()
 
-    with serving("benchmark.sink") as port:
+    with serving("sink") as server:
         # Without the debugging of -X dev, which keeps more of each task.
-        return asyncio.run(run(port), debug=False)
+        return asyncio.run(run(server.port), debug=False)
 
 
 TRIALS = (one_after_another, tasks_by_httpx, tasks_by_aiohttp, a_client_each_time)
