@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -109,6 +109,7 @@ MAPPINGS = {
 }
 
 
+@settings(deadline=None)
 @given(data=st.data(), word=st.text(st.characters(exclude_categories=["Cs"])))
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_an_unknown_key_is_refused_wherever_it_stands(endpoint: str, data: st.DataObject, word: str) -> None:

@@ -10,7 +10,7 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -83,6 +83,7 @@ def exactly(document: object) -> object:
     return type(document), repr(document)
 
 
+@settings(deadline=None)
 @given(documents)
 def test_every_loader_reads_what_was_dumped(document: object) -> None:
     text = dump(document)
@@ -230,6 +231,7 @@ def test_the_error_survives_pickling() -> None:
     assert str(SpecError("wrong", place="")) == "the whole document: wrong"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(SpecError):
