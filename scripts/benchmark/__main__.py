@@ -57,7 +57,7 @@ def main() -> None:
         told = {name: [vars(part) for part in parts] for name, parts in outcomes.items()}
         Path(options.json).write_text(json.dumps({"about": about, "cases": told}, default=vars, indent=1), "utf-8")
     if options.plot and "large" in outcomes:
-        plot.draw(outcomes["large"][0], about, Path(options.plot))
+        Path(options.plot).write_text(plot.drawn(outcomes["large"][0], about), "utf-8", newline="\n")
     sys.exit(0 if all(goal.met for goal in goals) else 1)
 
 

@@ -46,6 +46,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, help="how many small files (default: 2000, quick: 200)")
     parser.add_argument("--rounds", type=int, help="counted rounds (default: 5, quick: 1)")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
-    parser.add_argument("--plot", metavar="DIRECTORY", help="draw the large file there, as bench-{light,dark}.svg")
+    parser.add_argument("--plot", metavar="FILE", help="draw there, as SVG, what one large file takes")
     parser.set_defaults(**dict.fromkeys(("mib", "count", "rounds")))
     return parser
