@@ -43,6 +43,8 @@ def main() -> None:
             setattr(options, name, quick if options.quick else full)
     cases = options.only or [name for name in CASES if not (options.quick and name in NOT_QUICK)]
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=140)
     about = f"{date.today()}, {_machine()}, Python {platform.python_version()}, medians of {options.rounds}"
     console.print(f"{about} (least–most)\n")
     outcomes: dict[str, list[Outcome]] = {}

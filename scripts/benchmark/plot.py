@@ -6,7 +6,7 @@ from html import escape
 
 from benchmark.figures import Outcome
 
-_ROW, _TOP, _NAMES, _BAR, _PANEL = 24, 70, 230, 210, 310
+_ROW, _TOP, _NAMES, _BAR, _PANEL = 24, 70, 260, 200, 300
 _FONT = "font-family=\"system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\""
 _STYLE = """<style>
 .ground { fill: #ffffff } .text { fill: #1f2328 } .faint { fill: #59636e }

@@ -50,8 +50,11 @@ class _Schemas(OpenAPIV31SchemaValidator):
         return once
 
 
+_KEYWORDS = {**OpenAPIV31SpecValidator.keyword_validators, "schema": _Schemas}
+
+
 class _Validator(OpenAPIV31SpecValidator):
-    keyword_validators = {**OpenAPIV31SpecValidator.keyword_validators, "schema": _Schemas}
+    keyword_validators = _KEYWORDS
 
 
 def _whole_place(document: dict[str, Any], path: list[str | int], instance: object) -> str:
