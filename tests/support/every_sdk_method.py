@@ -1,6 +1,6 @@
 """Calls every method of the official SDK for Python, and prints a line of JSON for what became of each.
 
-Run by the Python of an environment that has the SDK and nothing of ours; the environment says where the service is.
+Run by the Python of an environment that has the SDK; the environment says where the service is.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ PYTHON_SDK = "1.0.1"
 
 
 def python_of_the_sdk() -> Path:
-    """The interpreter of an environment that has the SDK and nothing of ours. Skips where it cannot be installed."""
+    """The interpreter of an environment that has the SDK. Skips where it cannot be installed."""
     try:
         return Path(_environment.ensure("peers"))
     except _environment.Problem as problem:
