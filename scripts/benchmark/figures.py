@@ -24,12 +24,10 @@ class Spread:
         return cls(statistics.median(values), min(values), max(values))
 
     def shown(self, unit: str) -> str:
-        number, spread = self.median, (self.least, self.most)
-        if unit == "MiB":
-            number, spread = number / 2**20, (spread[0] / 2**20, spread[1] / 2**20)
-        digits = 0 if abs(number) >= 100 else 1 if abs(number) >= 10 else 2 if unit != "s" or number >= 0.1 else 3
-        text = f"{number:.{digits}f} {unit}"
-        return text if spread[0] == spread[1] else f"{text} ({spread[0]:.{digits}f}–{spread[1]:.{digits}f})"
+        size = abs(self.median)
+        digits = 0 if size >= 100 else 1 if size >= 10 else 2 if unit != "s" or size >= 0.1 else 3
+        text = f"{self.median:.{digits}f} {unit}"
+        return text if self.least == self.most else f"{text} ({self.least:.{digits}f}–{self.most:.{digits}f})"
 
 
 @dataclass(frozen=True)

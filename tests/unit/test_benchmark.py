@@ -27,6 +27,19 @@ def test_the_median_decides_whether_a_goal_is_met(
     assert Goal("", Spread.of(values), bound, at_least=at_least).met is met
 
 
+@pytest.mark.parametrize(
+    ("values", "unit", "shown"),
+    [
+        ([2.0], "MiB", "2.00 MiB"),
+        ([0.071, 0.072, 0.08], "s", "0.072 s (0.071–0.080)"),
+        ([22.4, 22.44, 22.5], "×", "22.4 × (22.4–22.5)"),
+        ([238.0], "ms", "238 ms"),
+    ],
+)
+def test_a_figure_is_shown_in_its_unit_with_its_spread(values: list[float], unit: str, shown: str) -> None:
+    assert Spread.of(values).shown(unit) == shown
+
+
 def test_the_picture_cuts_short_what_would_leave_nothing_to_see_of_the_rest() -> None:
     figures = {"anchor-uploads": {"cpu": 0.5, "memory": 30 << 20}, "a & b": {"cpu": 43.2, "memory": 3100 << 20}}
     picture = ElementTree.fromstring(plot.drawn(Outcome("title", (), figures=figures), "about"))
