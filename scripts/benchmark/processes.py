@@ -148,3 +148,8 @@ def serving(program: str, *arguments: object) -> Iterator[Server]:
             yield Server(int(process.stdout.readline()), process.stdin, process.stdout)
         finally:
             process.stdin.close()
+
+
+def with_report(server: Server) -> Callable[[Command], Figures]:
+    """Return what runs a command, and asks the server for its own figures afterwards."""
+    return lambda command: {**run(command), **server.report()}

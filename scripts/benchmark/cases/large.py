@@ -10,15 +10,14 @@ from contextlib import nullcontext
 from benchmark.arguments import Options
 from benchmark.figures import Goal, Outcome, Spread
 from benchmark.processes import Command, Figures, client, in_turn, ratio, run, sample, serving, trusted_certificate
-from benchmark.programs.upload import TARGET
+from benchmark.programs.upload import OURS, OURS_AIOHTTP, OURS_ASYNC, TARGET
 
-OURS, ASYNC, AIOHTTP = "anchor-uploads", "anchor-uploads, async", "anchor-uploads, async, aiohttp"
 CLIENTS = (
     *("sendfile", "curl", "http.client", "httpx", "httpx2", "aiohttp", "requests", "requests-toolbelt", "niquests"),
-    *("generated client", "official SDK, file", OURS, ASYNC, AIOHTTP),
+    *("generated client", "official SDK, file", OURS, OURS_ASYNC, OURS_AIOHTTP),
 )
 BY_PATH = "official SDK, path"
-TICKING = {name: f"{name}, ticking" for name in (ASYNC, AIOHTTP)}
+TICKING = {name: f"{name}, ticking" for name in (OURS_ASYNC, OURS_AIOHTTP)}
 
 
 def measure(options: Options) -> Iterator[Outcome]:
@@ -50,8 +49,8 @@ def _measure(scheme: str, size: int, rounds: int) -> Outcome:
             figures = run(command)
             return {**figures, "server": server.report()["cpu"] - before}
 
-        left_out = {"curl"} - {"curl" if shutil.which("curl") else ""} | ({"sendfile"} if scheme == "https" else set())
-        names = [name for name in CLIENTS if name not in left_out]
+        possible = {"curl": shutil.which("curl"), "sendfile": scheme == "http"}
+        names = [name for name in CLIENTS if possible.get(name, True)]
         runs = {(name, path): command(name, path) for name in names for path in (file, tiny)}
         runs |= {(ticking, file): command(name, file, "ticking") for name, ticking in TICKING.items()}
         found = in_turn(scheme.upper(), runs, rounds, observed)
@@ -72,7 +71,7 @@ def _measure(scheme: str, size: int, rounds: int) -> Outcome:
             Goal("CPU, ours ÷ curl", ratio(ours, net["curl"], "cpu"), bound),
             Goal("wall, ours ÷ curl", ratio(ours, net["curl"], "wall"), 1.05),
         ]
-    for name in (ASYNC, AIOHTTP):
+    for name in (OURS_ASYNC, OURS_AIOHTTP):
         gaps = Spread.of(figures["gap"] * 1000 for figures in found[TICKING[name], file])
         outcome.goals += [
             Goal(f"CPU, {name} ÷ sync", ratio(net[name], ours, "cpu"), 1.2),

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from benchmark.arguments import Options
 from benchmark.figures import Goal, Outcome, Spread
 from benchmark.processes import Figures, client, in_turn, ratio, sample, serving
+from benchmark.programs.upload import OURS, OURS_AIOHTTP, OURS_ASYNC
 
-OURS, SDK = "anchor-uploads", "official SDK, file"
+SDK = "official SDK, file"
 CLIENTS = (
     *("http.client", "httpx", "httpx2", "aiohttp", "requests", "requests-toolbelt", "niquests", "generated client"),
-    *(SDK, OURS, "anchor-uploads, async", "anchor-uploads, async, aiohttp"),
+    *(SDK, OURS, OURS_ASYNC, OURS_AIOHTTP),
 )
 
 

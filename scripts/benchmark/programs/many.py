@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
-from benchmark.programs.upload import SESSION, TARGET
+from benchmark.programs.upload import OURS_AIOHTTP, OURS_ASYNC, SESSION, TARGET
 
 CONTENT = bytes(10_000)
 Upload = Callable[[], Awaitable[object]]
@@ -78,12 +78,12 @@ async def anchor_uploads_aiohttp(base_url: str, in_flight: int) -> AsyncIterator
         yield lambda: client.upload_file(SESSION, CONTENT, filename="a.bin")
 
 
-THREADS = "anchor-uploads, threads"
+BARE, THREADS = "aiohttp", "anchor-uploads, threads"
 CONTENDERS: dict[str, Callable[[str, int], AbstractAsyncContextManager[Upload]]] = {
     "httpx": httpx_files,
-    "aiohttp": aiohttp_form,
-    "anchor-uploads, async": anchor_uploads,
-    "anchor-uploads, async, aiohttp": anchor_uploads_aiohttp,
+    BARE: aiohttp_form,
+    OURS_ASYNC: anchor_uploads,
+    OURS_AIOHTTP: anchor_uploads_aiohttp,
 }
 NAMES = (*CONTENDERS, THREADS)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 SESSION = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 TARGET = f"/v1/sessions/{SESSION}/uploads"
+OURS, OURS_ASYNC, OURS_AIOHTTP = "anchor-uploads", "anchor-uploads, async", "anchor-uploads, async, aiohttp"
 HEAD = b'--bench\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\nContent-Type: text/plain\r\n\r\n'
 TAIL = b"\r\n--bench--\r\n"
 
@@ -201,12 +202,12 @@ SYNC: dict[str, Callable[[str, Path, int], None]] = {
     "generated client": generated,
     "official SDK, file": official_sdk_file,
     "official SDK, path": official_sdk_path,
-    "anchor-uploads": anchor_uploads,
+    OURS: anchor_uploads,
 }
 ASYNC: dict[str, Callable[[str, Path, int], Coroutine[Any, Any, None]]] = {
     "aiohttp": aiohttp,
-    "anchor-uploads, async": anchor_uploads_async,
-    "anchor-uploads, async, aiohttp": anchor_uploads_aiohttp,
+    OURS_ASYNC: anchor_uploads_async,
+    OURS_AIOHTTP: anchor_uploads_aiohttp,
 }
 
 
