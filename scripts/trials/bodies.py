@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import subprocess
@@ -125,13 +126,14 @@ def five_gib(trial: Trial) -> int:
     size = 256 << 20 if trial.quick else 5 << 30
     for call in ("sync", "async"):
         with RawServer(keep=False) as server:
-            command = [sys.executable, "-m", "support.peak_memory", server.base_url, call, "path", str(size)]
+            command = [sys.executable, "-m", "benchmark.programs.memory", "path", server.base_url, str(size), call]
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             hold(done.returncode == 0, f"{call}: {done.stderr[-300:]}")
             (request,) = server.requests
             hold(request.complete and 0 < request.received - size < 1000, f"{call}: {request.received} bytes arrived")
-            hold(int(done.stdout) < 150 << 20, f"{call}: took {int(done.stdout) >> 20} MiB of memory")
+            memory = json.loads(done.stdout)["memory"]
+            hold(memory < 150 << 20, f"{call}: took {memory >> 20} MiB of memory")
         trial.alive()
     return 2
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +17,8 @@ MIB = 1024 * 1024
 def peak(twin: str, kind: str, size: int) -> int:
     with RawServer(keep=False) as server:
         process = subprocess.run(
-            [sys.executable, "-m", "support.peak_memory", server.base_url, twin, kind, str(size)],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            [sys.executable, "-m", "benchmark.programs.memory", kind, server.base_url, str(size), twin],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
             check=False,
@@ -28,7 +28,7 @@ def peak(twin: str, kind: str, size: int) -> int:
         (request,) = server.requests
         assert request.complete
         assert request.received > size
-        return int(process.stdout)
+        return int(json.loads(process.stdout)["memory"])
 
 
 @pytest.mark.parametrize("twin", ["sync", "async"])

@@ -1,10 +1,11 @@
-"""One upload of `SIZE` bytes from a kind of source: `python -m benchmark.programs.memory KIND URL SIZE`.
+"""One upload of `SIZE` bytes from a kind of source: `python -m benchmark.programs.memory KIND URL SIZE [async]`.
 
 Prints the most memory that the process has had, in bytes, as JSON.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,9 +13,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from anchor_uploads import UploadClient
+from anchor_uploads import AsyncUploadClient, UploadClient
 from benchmark.programs.upload import SESSION, peak_memory
 
 BLOCK = bytes(1 << 20)
@@ -48,7 +49,7 @@ def url(size: int) -> Iterator[str]:
         yield file.as_uri()
 
 
-KINDS: dict[str, Callable[[int], AbstractContextManager[object]]] = {
+KINDS: dict[str, Callable[[int], AbstractContextManager[Any]]] = {
     "path": path,
     "pipe": pipe,
     "generator": generator,
@@ -56,10 +57,19 @@ KINDS: dict[str, Callable[[int], AbstractContextManager[object]]] = {
 }
 
 
-def main(kind: str, base_url: str, size: str) -> None:
-    with KINDS[kind](int(size)) as source, UploadClient(api_key="k", base_url=base_url) as client:
-        uploaded = client.upload_file(SESSION, source, filename="a.bin")  # type: ignore[arg-type]
-        assert uploaded.size == int(size)
+async def upload_async(base_url: str, source: Any) -> int:
+    async with AsyncUploadClient(api_key="k", base_url=base_url) as client:
+        return (await client.upload_file(SESSION, source, filename="a.bin")).size
+
+
+def main(kind: str, base_url: str, size: str, twin: str = "sync") -> None:
+    with KINDS[kind](int(size)) as source:
+        if twin == "async":
+            sent = asyncio.run(upload_async(base_url, source))
+        else:
+            with UploadClient(api_key="k", base_url=base_url) as client:
+                sent = client.upload_file(SESSION, source, filename="a.bin").size
+    assert sent == int(size), sent
     print(json.dumps({"memory": peak_memory()}))
 
 
