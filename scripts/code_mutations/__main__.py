@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from code_mutations.arguments import Options, parser
 from code_mutations.mutants import ROOT, Mutant, sample
-from code_mutations.reach import Reach, measured
+from code_mutations.reach import measured
 from spec_pipeline import toml
 
 GOAL = 0.92
@@ -26,25 +27,27 @@ EXPLAINED = Path(__file__).with_name("explained.toml")
 NOTICED, SURVIVED, UNREACHED = "noticed", "survived", "reached by no test"
 
 
-def verdict(mutant: Mutant, reach: Reach, tree: Path, seconds: float) -> str:
-    tests = reach.tests(mutant.file, mutant.line, seconds)
+def verdict(mutant: Mutant, tests: list[str], tree: Path, seconds: float) -> str:
     if not tests:
         return UNREACHED
     broken = tree / mutant.file
-    broken.write_text(mutant.after, "utf-8")
-    paths = os.pathsep.join(str(tree / name) for name in ("wrapper", "generated", "scripts"))
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    # The compiled file of an earlier break may be as long and as old.
-    settings = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    _write(broken, mutant.after)
     try:
-        done = subprocess.run(
-            command, cwd=tree, env=settings, check=False, timeout=3 * seconds + 60, capture_output=True, text=True
-        )
+        return NOTICED if run(tests, tree, 3 * seconds + 60).returncode else SURVIVED
     except subprocess.TimeoutExpired:
         return NOTICED
     finally:
-        broken.write_text(mutant.before, "utf-8")
-    return NOTICED if done.returncode else SURVIVED
+        _write(broken, mutant.before)
+
+
+def run(tests: list[str], tree: Path, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join(str(tree / name) for name in ("wrapper", "generated", "scripts"))
+    # A command line has no room for thousands.
+    listed = tree / "chosen-tests"
+    listed.write_text("\n".join(tests), "utf-8")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"@{listed}"]
+    settings = {**os.environ, "PYTHONPATH": paths}
+    return subprocess.run(command, cwd=tree, env=settings, check=False, timeout=timeout, capture_output=True, text=True)
 
 
 def main() -> None:
@@ -57,17 +60,22 @@ def main() -> None:
     mutants = [
         mutant for mutant in sample(options.sample, options.seed, options.only) if mutant.words() not in explained
     ]
+    tests = {mutant: reach.tests(mutant.file, mutant.line, options.seconds) for mutant in mutants}
     console.print(f"{len(mutants)} breaks, chosen by seed {options.seed}")
     found: dict[str, Counter[str]] = {}
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(options.workers) as threads:
         trees: SimpleQueue[Path] = SimpleQueue()
         for number in range(options.workers):
             trees.put(_copy(Path(directory, str(number))))
+        # Else what fails anyway would pass for a test that notices.
+        whole = run(sorted({test for chosen in tests.values() for test in chosen}), Path(directory, "0"))
+        if whole.returncode:
+            raise SystemExit(f"the tests fail in a copy with nothing broken:\n{whole.stdout[-2000:]}")
 
         def judge(mutant: Mutant) -> str:
             tree = trees.get()
             try:
-                return verdict(mutant, reach, tree, options.seconds)
+                return verdict(mutant, tests[mutant], tree, options.seconds)
             finally:
                 trees.put(tree)
 
@@ -88,6 +96,16 @@ def main() -> None:
     share = total[NOTICED] / max(1, total.total())
     console.print(f"{share:.1%} noticed, at least {GOAL:.0%} wanted")
     sys.exit(0 if share >= GOAL else 1)
+
+
+_moments = itertools.count(1)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write with a time of change that the file never had: the compiled file of another text could pass for its own."""
+    file.write_text(text, "utf-8")
+    moment = next(_moments)
+    os.utime(file, (moment, moment))
 
 
 def _copy(tree: Path) -> Path:

@@ -139,8 +139,8 @@ def _started(command: list[str], environment: dict[str, str], stderr: Any) -> It
             events.put({"over": over})
 
         reading = threading.Thread(target=read, daemon=True)
-        reading.start()
         try:
+            reading.start()
             yield events
         finally:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -149,7 +149,8 @@ def _started(command: list[str], environment: dict[str, str], stderr: Any) -> It
                     with contextlib.suppress(psutil.NoSuchProcess):
                         each.kill()
             process.wait()
-            reading.join(5)
+            if reading.ident:
+                reading.join(5)
 
 
 class Progress:

@@ -140,19 +140,26 @@ class Twin:
         return page.call(choose)(page)
 
 
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Any]:
+    """Playwright's sync API, which a thread can have but once, and no event loop of another beside it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright
+
+
 @pytest.fixture(scope="module", params=["sync", "async"])
 def twin(request: pytest.FixtureRequest, session: Session) -> Iterator[Twin]:
     from playwright.async_api import async_playwright
-    from playwright.sync_api import sync_playwright
 
     from anchor_uploads import playwright as ours
 
     assert session.cdp_url is not None
     if request.param == "sync":
-        with sync_playwright() as playwright:
-            browser: Any = playwright.chromium.connect_over_cdp(session.cdp_url)
-            yield Twin(request.param, browser, ours.attach, ours.drop, ours.upload_and_attach)
-            browser.close()
+        browser: Any = request.getfixturevalue("playwright").chromium.connect_over_cdp(session.cdp_url)
+        yield Twin(request.param, browser, ours.attach, ours.drop, ours.upload_and_attach)
+        browser.close()
         return
     with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(async_playwright()) as started:
         browser = Blocking(started, portal).chromium.connect_over_cdp(session.cdp_url)

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import attrs
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from anchor_uploads import AttachError, Session, UploadClient, UploadedFile
 from anchor_uploads.cdp import AttachedFileReplaced, RemoteFile, set_input_files
@@ -539,7 +540,8 @@ def test_a_handler_of_file_choosers_may_attach(site: FormSite, session: Session,
             assert await asyncio.to_thread(site.submitted) == arrived(files)
             await page.close()
 
-    asyncio.run(main())
+    with start_blocking_portal("asyncio") as portal:
+        portal.call(main)
 
 
 def test_who_is_cancelled_closes_its_cdp_session_all_the_same(
@@ -576,7 +578,8 @@ def test_who_is_cancelled_closes_its_cdp_session_all_the_same(
 
     monkeypatch.setattr(CDPSession, "send", send_until_cancelled)
     monkeypatch.setattr(CDPSession, "detach", detach_and_tell)
-    asyncio.run(main())
+    with start_blocking_portal("asyncio") as portal:
+        portal.call(main)
     assert len(closed) == 1
 
 

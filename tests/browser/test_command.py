@@ -20,15 +20,12 @@ from .conftest import CONTENTS
 
 
 @pytest.fixture(scope="module")
-def context(session: Session) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.connect_over_cdp(str(session.cdp_url))
-        for page in browser.contexts[0].pages:
-            page.goto("about:blank")
-        yield browser.contexts[0]
-        browser.close()
+def context(playwright: Any, session: Session) -> Iterator[Any]:
+    browser = playwright.chromium.connect_over_cdp(str(session.cdp_url))
+    for page in browser.contexts[0].pages:
+        page.goto("about:blank")
+    yield browser.contexts[0]
+    browser.close()
 
 
 @pytest.fixture

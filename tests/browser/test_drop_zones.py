@@ -21,14 +21,6 @@ KINDS = ["dragenter", "dragover", "drop"]
 
 
 @pytest.fixture(scope="module")
-def playwright() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        yield playwright
-
-
-@pytest.fixture(scope="module")
 def page(playwright: Any, session: Session) -> Iterator[Any]:
     browser = playwright.chromium.connect_over_cdp(str(session.cdp_url))
     page = browser.contexts[0].new_page()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -97,9 +98,15 @@ def _open(page: Any, address: str, place: str) -> Any:
     ("way", "answer"), [("attach", "that it is closed"), ("drop", "that it is closed"), ("drop", "none")]
 )
 def test_a_page_that_closes_before_its_browser_has_answered_has_got_them(
-    session: Session, site: FormSite, uploaded: UploadedFile, way: str, answer: str, monkeypatch: pytest.MonkeyPatch
+    playwright: Any,
+    session: Session,
+    site: FormSite,
+    uploaded: UploadedFile,
+    way: str,
+    answer: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from playwright.sync_api import CDPSession, sync_playwright
+    from playwright.sync_api import CDPSession
 
     from anchor_uploads import playwright as ours
 
@@ -117,8 +124,7 @@ def test_a_page_that_closes_before_its_browser_has_answered_has_got_them(
         return send(cdp, method, params)
 
     monkeypatch.setattr(ours, "_DROPPED", 0.5)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.connect_over_cdp(str(session.cdp_url))
+    with closing(playwright.chromium.connect_over_cdp(str(session.cdp_url))) as browser:
         page, other = browser.contexts[0].new_page(), browser.contexts[0].new_page()
         page.goto(site.url() if way == "attach" else site.zone())
         page.evaluate(f"() => {{ {SEND.replace('GO', '0').replace('PORT', str(site.port))} }}")
@@ -132,15 +138,15 @@ def test_a_page_that_closes_before_its_browser_has_answered_has_got_them(
 
 @pytest.mark.parametrize("way", ["attach", "drop"])
 def test_what_ends_with_its_browser_may_have_got_them(
-    client: UploadClient, uploaded: UploadedFile, site: FormSite, hang: Hang, way: str
+    playwright: Any, client: UploadClient, site: FormSite, hang: Hang, way: str
 ) -> None:
-    from playwright.sync_api import sync_playwright
-
     from anchor_uploads import AttachError
     from anchor_uploads.playwright import attach, drop
 
-    with sync_playwright() as playwright, client.session() as session:
-        browser = playwright.chromium.connect_over_cdp(str(session.cdp_url))
+    with (
+        client.session() as session,
+        closing(playwright.chromium.connect_over_cdp(str(session.cdp_url))) as browser,
+    ):
         page = browser.contexts[0].new_page()
         again = client.upload_file(session.id, CONTENT, filename="once.txt")
         page.goto(site.url() if way == "attach" else site.zone())

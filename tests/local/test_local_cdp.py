@@ -249,6 +249,18 @@ def test_what_the_browser_sent_before_it_closed_arrives(
         assert received(connection) == 32 * MEBIBYTE
 
 
+def test_a_connection_that_has_closed_in_time_is_left_alone(
+    session: dict[str, str], peer: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cdp_proxy, "_BUFFER", 64 * MEBIBYTE)
+    monkeypatch.setattr(cdp_proxy, "_FLUSH_SECONDS", 1)
+    with ThreadPoolExecutor(1) as pool, handshaken(session["cdp_url"]) as connection:
+        pool.submit(send_and_close, peer, 32).result()
+        received(connection)
+    time.sleep(1.2)
+    assert caplog.records == []
+
+
 def connections() -> list[Any]:
     """The TCP connections of this process."""
     process = psutil.Process()

@@ -35,9 +35,11 @@ posix_signals = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send 
 SERVE = "import sys; from anchor_uploads.local.foreground import LocalServer, serve; sys.exit(serve(LocalServer({})))"
 
 
-def no_threads() -> bool:
-    names = [thread.name for thread in threading.enumerate()]
-    return not any("anchor" in name or "AnyIO" in name or "waitpid" in name for name in names)
+@pytest.fixture
+def no_threads() -> Callable[[], bool]:
+    """Tells whether there are no threads but those of before, which other tests may have left behind."""
+    before = set(threading.enumerate())
+    return lambda: set(threading.enumerate()) <= before
 
 
 @contextmanager
@@ -169,7 +171,11 @@ def test_leaving_during_an_upload_leaves_nothing_and_logs_nothing(
 
 
 def test_leaving_with_browsers_running_leaves_nothing(
-    short_tmp: Path, browser: Path, processes_with: ProcessesWith, wait_until: WaitUntil
+    short_tmp: Path,
+    browser: Path,
+    processes_with: ProcessesWith,
+    wait_until: WaitUntil,
+    no_threads: Callable[[], bool],
 ) -> None:
     with LocalServer(directory=short_tmp) as server:
         for _ in range(2):
@@ -232,7 +238,7 @@ def test_a_directory_of_ones_own_is_made_and_stays(tmp_path: Path) -> None:
     assert directory.is_dir()
 
 
-def test_a_taken_port_is_said_at_once() -> None:
+def test_a_taken_port_is_said_at_once(no_threads: Callable[[], bool]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -139,6 +140,19 @@ def test_ctrl_c_ends_it_with_what_there_is() -> None:
         out, err = process.communicate()
     assert process.returncode == 130, err
     assert "subject" in out
+
+
+def test_ctrl_c_while_a_subject_starts_ends_it_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    start = threading.Thread.start
+
+    def start_and_press(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    (tmp_path / "subject.py").write_text(f"{HEAD}    {PROGRAMS['hangs'][0]}\n\nTRIALS = (tried,)\n", "utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setattr(threading.Thread, "start", start_and_press)
+    assert torture.main(["--seed", "5", "--minutes", "1"], {"subject": "subject"}) == 130
 
 
 def test_answers_are_of_every_shape_and_the_same_for_one_seed() -> None:

@@ -103,6 +103,7 @@ class _End(asyncio.Protocol):
     transport: asyncio.Transport
     other: _End
     touch: Callable[[], None]
+    _lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -123,7 +124,15 @@ class _End(asyncio.Protocol):
         """Send what is waiting, and close."""
         self.transport.close()
         # Who reads no more must not keep the server from stopping.
-        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.transport.abort)
+        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._abort)
+
+    def _abort(self) -> None:
+        # A transport of asyncio that has sent all and closed fails to abort.
+        if not self._lost:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._lost = True
 
 
 class _BrowserEnd(_End):
@@ -132,7 +141,8 @@ class _BrowserEnd(_End):
         self.touch = client.touch
         self._closed = client.closed
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         self._closed.set()
 
 
@@ -162,7 +172,8 @@ class CdpProxy(_End):
         self._server_state.tasks.add(self._task)
         self._task.add_done_callback(self._server_state.tasks.discard)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         self._server_state.connections.discard(self)
         self.closed.set()
 
