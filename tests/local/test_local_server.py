@@ -36,10 +36,10 @@ SERVE = "import sys; from anchor_uploads.local.foreground import LocalServer, se
 
 
 @pytest.fixture
-def no_threads() -> Callable[[], bool]:
-    """Tells whether there are no threads but those of before, which other tests may have left behind."""
-    before = set(threading.enumerate())
-    return lambda: set(threading.enumerate()) <= before
+def new_threads() -> Callable[[], list[str]]:
+    """Names the threads that were not there before; some of those may be of servers that other tests share."""
+    before = threading.enumerate()
+    return lambda: [thread.name for thread in threading.enumerate() if thread not in before]
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def test_leaving_with_browsers_running_leaves_nothing(
     browser: Path,
     processes_with: ProcessesWith,
     wait_until: WaitUntil,
-    no_threads: Callable[[], bool],
+    new_threads: Callable[[], list[str]],
 ) -> None:
     with LocalServer(directory=short_tmp) as server:
         for _ in range(2):
@@ -184,16 +184,16 @@ def test_leaving_with_browsers_running_leaves_nothing(
             reply = httpx.post(url, headers=headers, timeout=30, trust_env=False)
             assert reply.status_code == 200
         assert processes_with(str(short_tmp))
-        assert not no_threads()
+        assert new_threads()
 
     assert processes_with(str(short_tmp)) == []
     assert list(short_tmp.iterdir()) == []
-    wait_until(no_threads, "the threads are gone")
+    wait_until(lambda: not new_threads(), "the threads are gone")
 
 
 @posix_signals
 def test_ctrl_c_while_leaving_is_raised_when_nothing_is_left(
-    short_tmp: Path, browser: Path, processes_with: ProcessesWith
+    short_tmp: Path, browser: Path, processes_with: ProcessesWith, new_threads: Callable[[], list[str]]
 ) -> None:
     server = LocalServer(directory=short_tmp).__enter__()
     headers = {"anchor-api-key": server.api_key}
@@ -219,7 +219,7 @@ def test_ctrl_c_while_leaving_is_raised_when_nothing_is_left(
         pressing.join(30)
         signal.signal(signal.SIGINT, previous)
 
-    assert "anchor-uploads-local" not in [thread.name for thread in threading.enumerate()]
+    assert "anchor-uploads-local" not in new_threads()
     assert processes_with(str(short_tmp)) == []
     assert list(short_tmp.iterdir()) == []
 
@@ -238,7 +238,7 @@ def test_a_directory_of_ones_own_is_made_and_stays(tmp_path: Path) -> None:
     assert directory.is_dir()
 
 
-def test_a_taken_port_is_said_at_once(no_threads: Callable[[], bool]) -> None:
+def test_a_taken_port_is_said_at_once(new_threads: Callable[[], list[str]]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
@@ -247,7 +247,7 @@ def test_a_taken_port_is_said_at_once(no_threads: Callable[[], bool]) -> None:
         ):
             pass
     assert raised.value.errno == errno.EADDRINUSE
-    assert no_threads()
+    assert new_threads() == []
 
 
 def test_an_unusable_address_or_directory_is_said_at_once(tmp_path: Path) -> None:

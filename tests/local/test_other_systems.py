@@ -16,7 +16,7 @@ import pytest
 
 from anchor_uploads.local import LocalServer
 from anchor_uploads.local.disk import uploads
-from anchor_uploads.local.disk.uploads import impossible_on_windows
+from anchor_uploads.local.disk.upload_form import impossible_on_windows
 from anchor_uploads.local.proactor import close_what_was_reset
 
 if TYPE_CHECKING:

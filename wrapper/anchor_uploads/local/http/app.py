@@ -15,7 +15,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from anchor_uploads.local.browser.chromium import BrowserFailed
-from anchor_uploads.local.disk.uploads import UploadNotStored, UploadRejected, receive_upload
+from anchor_uploads.local.disk.upload_form import UploadRejected
+from anchor_uploads.local.disk.uploads import UploadNotStored, receive_upload
 from anchor_uploads.local.faults import Faults
 from anchor_uploads.local.http import replies
 from anchor_uploads.local.http.answer_failures import AnswerFailures
