@@ -35,6 +35,7 @@ from anchor_uploads import (
     upload_file,
     upload_file_async,
 )
+from anchor_uploads._call.body import BLOCK_SIZE
 from support.raw_server import RawServer, answer
 
 KEY = "sk-secret-key"
@@ -171,7 +172,7 @@ SOURCES: dict[str, Callable[[Path, bytes], Any]] = {
 
 
 @both
-@pytest.mark.parametrize("size", [0, 1, 1000, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, 2 * 1024 * 1024 + 7])
+@pytest.mark.parametrize("size", [0, 1, 1000, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, 2 * 1024 * 1024 + 7])
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_source_arrives_byte_for_byte(
     upload: Upload, source: str, size: int, raw_server: RawServer, tmp_path: Path
