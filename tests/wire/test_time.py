@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 import fsspec
 import httpx
 import pytest
@@ -193,6 +193,33 @@ def test_a_deadline_ends_the_call_whatever_the_service_does(engine: str, row: st
 
     outcome.must_be(*kinds)
     assert len(raw_server.requests) == 1
+
+
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("sync")])
+def test_between_two_blocks_of_a_body_others_have_their_turn(engine: str, raw_server: RawServer) -> None:
+    turns, told = 0, []
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async def run() -> None:
+        passed_in = PASSED_IN[engine]() if engine in PASSED_IN else None
+        client = AsyncUploadClient(
+            api_key=KEY, base_url=raw_server.base_url, http_client=passed_in, progress_interval=0
+        )
+        async with passed_in or nullcontext(), client, anyio.create_task_group() as group:
+            group.start_soon(take_turns)
+            # Memory, which needs no other thread, and a network that takes the first blocks at once.
+            await client.upload_file(SESSION, bytes(8 << 20), on_progress=lambda _it: told.append(turns), **NAMED)
+            group.cancel_scope.cancel()
+
+    anyio.run(run, backend="trio" if engine == "trio" else "asyncio")
+    blocks = told[:-1]
+    assert len(blocks) >= 8
+    assert sorted(set(blocks)) == blocks
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -17,6 +17,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+import anyio.lowlevel
 import httpx
 from attrs import field, frozen
 
@@ -171,6 +172,9 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         with self._noting_what_is_raised():
             last = self._last is not None and self._last.last
             await self._tell_async(self._left(), beside=last)
+            if self._count and not last:
+                # aiohttp's transport may take one block after the other, and nobody else would have a turn.
+                await anyio.lowlevel.checkpoint()
             aside = self._source.waits is not Waits.NEVER
             piece = await (self._ahead or self._aside()).result_async() if aside else next(self._pieces, None)
             if piece:

@@ -332,6 +332,12 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
     _loop: Any = None
     _at_the_end: AsyncGenerator[None, None] | None = None
 
+    def __init__(self, passed_in: httpx.AsyncClient | None, base_url: str) -> None:
+        super().__init__(passed_in, base_url)
+        # anyio would import all that it needs for the event loop that runs, if one does, in the midst of an upload.
+        with suppress(RuntimeError):
+            anyio.current_time()
+
     async def do(self, step: Send | Pause | Work) -> Any:
         """Do one step of a call and return what comes of it."""
         if isinstance(step, Send):
