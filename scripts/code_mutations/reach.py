@@ -22,7 +22,7 @@ KEPT = ROOT / ".cache" / "code-mutations"
 # Each runs in one process. What makes environments or runs the generators is told apart by how long it takes.
 PARTS = (
     ("tests/unit", "tests/wire"),
-    ("tests/browser/test_attach.py", "tests/browser/test_drop.py", "tests/local/test_handed_in.py"),
+    ("tests/browser", "tests/local/test_handed_in.py", "tests/local/test_downstream.py"),
     ("tests/pipeline/test_diff.py", "tests/pipeline/test_mutations.py", "tests/contract/test_replies.py"),
 )
 SETTINGS = "[run]\nbranch = true\nsource_pkgs = anchor_uploads, spec_pipeline.changes\n"
