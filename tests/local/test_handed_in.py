@@ -344,6 +344,24 @@ class Lies(Reads):
         return self._size if self._end == io.SEEK_END else 0
 
 
+class GoesElsewhere(io.BytesIO):
+    """Does not go back to where it stood."""
+
+    name = "a.bin"
+
+    def seek(self, position: int, whence: int = 0, /) -> int:
+        return super().seek(max(1, position), whence)
+
+
+class GivesMore(io.BytesIO):
+    """Gives all that it has, whatever it is asked for, and that is more than it says."""
+
+    name = "a.bin"
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read() + b"more" if size else b""
+
+
 class ReadsAllAtOnce:
     name = "a.bin"
 
@@ -369,6 +387,8 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "what has to be awaited": (lambda _: ReadsInItsWay(lambda *_: asyncio.sleep(0, b"x")), "gave coroutine"),
     "fewer bytes than it says": (lambda _: Lies(len(CONTENT) + 1), "became shorter"),
     "more bytes than it says": (lambda _: Lies(1000), "became longer|gave more"),
+    "what goes elsewhere": (lambda _: GoesElsewhere(CONTENT), "did not go back to where it stood"),
+    "more bytes than were asked for": (lambda _: GivesMore(CONTENT), f"gave more than the {len(CONTENT)} bytes"),
     "compressed file of unknown name": (
         lambda d: gzip.open(written(d, "rows.gzip", gzip.compress(CONTENT)), "rb"),
         "has no file name",

@@ -22,6 +22,8 @@ from anchor_uploads.cdp import (
     DIGEST_LIMIT,
     AttachedFileReplaced,
     RemoteFile,
+    drop_files,
+    drop_files_async,
     set_input_files,
     set_input_files_async,
 )
@@ -94,6 +96,14 @@ def call_sync(browser: Browser, node: dict[str, Any], *files: Any, **options: An
 
 def call_async(browser: Browser, node: dict[str, Any], *files: Any, **options: Any) -> Any:
     return asyncio.run(set_input_files_async(browser.send_async, node, *files, **options))
+
+
+def drop_sync(browser: Browser, node: dict[str, Any], *files: Any) -> Any:
+    return drop_files(browser.send, node, *files)
+
+
+def drop_async(browser: Browser, node: dict[str, Any], *files: Any) -> Any:
+    return asyncio.run(drop_files_async(browser.send_async, node, *files))
 
 
 both = pytest.mark.parametrize("put", [call_sync, call_async], ids=["sync", "async"])
@@ -233,14 +243,19 @@ def test_a_page_that_goes_while_it_gets_the_files_has_had_them(
 
 
 @both
+@pytest.mark.parametrize("problem", [RuntimeError("Internal error"), TimeoutError("no answer")])
 @pytest.mark.parametrize("right", [True, False])
 def test_where_the_hand_over_fails_the_guard_knows_whether_the_page_has_the_files(
-    browser: Browser, put: Put, right: bool
+    browser: Browser, put: Put, right: bool, problem: Exception
 ) -> None:
-    browser.fails = {"the hand-over": RuntimeError("Internal error")}
+    browser.fails = {"the hand-over": problem}
     browser.judged = {"right": right, "found": []}
     if right:
         assert put(browser, NODE, FILE)[0].size == 5
+    elif isinstance(problem, TimeoutError):
+        # It may come yet.
+        with pytest.raises(AttachError, match="may have them; look before you attach again"):
+            put(browser, NODE, FILE)
     else:
         with pytest.raises(RuntimeError, match="Internal error"):
             put(browser, NODE, FILE)
@@ -304,6 +319,24 @@ def test_an_input_that_cannot_take_the_file_is_left_alone(browser: Browser, fact
     with pytest.raises(AttachError, match=says):
         call_sync(browser, NODE, FILE)
     assert "our-object" not in browser.inputs()
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"), [({"connected": False}, "no longer in the page"), ({}, "is no drop zone but an input")]
+)
+@pytest.mark.parametrize("put", [drop_sync, drop_async], ids=["sync", "async"])
+def test_what_cannot_be_dropped_on_is_left_alone(browser: Browser, put: Put, facts: dict[str, Any], says: str) -> None:
+    browser.facts |= facts
+    with pytest.raises(AttachError, match=says):
+        put(browser, NODE, FILE)
+    assert "watch" not in browser.functions()
+
+
+@both
+def test_nothing_to_attach_is_refused_before_anything_is_sent(browser: Browser, put: Put) -> None:
+    with pytest.raises(AttachError, match="no file was given"):
+        put(browser, NODE)
+    assert browser.sent == []
 
 
 def test_what_can_be_allowed(browser: Browser) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from anchor_uploads import SourceError
 from anchor_uploads._sources.media_types import media_type_of
-from anchor_uploads._sources.names import own_name, without_secrets
+from anchor_uploads._sources.names import check_name, own_name, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -36,11 +37,39 @@ from anchor_uploads._sources.names import own_name, without_secrets
         (SimpleNamespace(name=3), None),
         (SimpleNamespace(name="<stdin>"), None),
         (SimpleNamespace(name="box.tar", fileobj=SimpleNamespace(name="box.tar")), None),
+        ("dir/\ud800.txt", "\ud800.txt"),
         (b"x", None),
     ],
 )
 def test_the_name_that_a_thing_has_by_itself(file: Any, name: str | None) -> None:
     assert own_name(file) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (None, "has no file name of its own"),
+        ("", "is not a file's name"),
+        (".", "is not a file's name"),
+        ("..", "is not a file's name"),
+        ("a/b", "holds a path separator"),
+        ("a\\b", "holds a path separator"),
+        ("a\x85b", "holds a control character"),
+        ("a\ud800", "cannot be written as UTF-8"),
+        ("é" * 128, "is longer than 255 bytes"),
+        ("a%22b", "holds %22, which"),
+        ("a%0db", "holds %0d, which"),
+    ],
+)
+def test_a_name_that_cannot_be_sent_is_refused(name: str | None, problem: str) -> None:
+    with pytest.raises(SourceError, match=f"^it.*{problem}.*; give a name") as caught:
+        check_name(name, label="it", remedy="give a name")
+    assert (repr(name) in str(caught.value)) == (name is not None)
+
+
+@pytest.mark.parametrize("name", ["...", "é" * 127 + "b", "a b", "a%2", "a%220".replace("%22", "%21"), "☃.txt"])
+def test_any_other_name_is_sent_as_it_is(name: str) -> None:
+    assert check_name(name, label="it") is name
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,9 @@ def moment(seconds: float) -> str:
         (lambda: "86400", 86400, 86400),
         (lambda: moment(-3600), 0, 0),
         (lambda: moment(3600), 3000, 3600),
+        (lambda: moment(3600).replace("GMT", "-0000"), 3000, 3600),
     ],
-    ids=["nothing", "seconds", "a day", "a moment gone by", "a moment to come"],
+    ids=["nothing", "seconds", "a day", "a moment gone by", "a moment to come", "a moment of no zone"],
 )
 def test_retry_after_is_seconds_or_a_moment_and_never_negative(
     value: Callable[[], str], least: float, most: float

@@ -54,7 +54,7 @@ from support.raw_server import (
     json_of,
     reset,
 )
-from support.twins import KEY, SESSION, Call, asynchronous, both, every_client, passed_in
+from support.twins import KEY, SESSION, Call, SyncCall, asynchronous, both, every_client, passed_in
 
 MIB = 1024 * 1024
 LARGE = bytes(64 * MIB)
@@ -732,6 +732,22 @@ def test_what_a_passed_in_client_says_arrives_and_the_key_is_ours(call: Call, ra
         assert sent == {"x-own": ["1"], "Cookie": ["a=b"], "anchor-api-key": [KEY]}
     assert raw_server.requests[0].headers.get_content_type() == "multipart/form-data"
     assert raw_server.requests[0].part()[1] == b"x"
+
+
+@passed_in
+def test_a_status_that_a_passed_in_client_raises_is_an_answer_like_any(call: Call, raw_server: RawServer) -> None:
+    def raise_it(response: httpx.Response) -> None:
+        response.raise_for_status()
+
+    async def raise_it_async(response: httpx.Response) -> None:
+        response.raise_for_status()
+
+    hooks = {"response": [raise_it if isinstance(call, SyncCall) else raise_it_async]}
+    raw_server.script = [answer(503, b"", {"Retry-After": "0"}), answer(404, b"")]
+    # What more the answer says, nobody gets to read.
+    with pytest.raises(StatusError, match="failed with 404"):
+        call(raw_server.base_url, "upload_file", SESSION, b"x", http={"event_hooks": hooks}, **NAMED)
+    assert len(raw_server.requests) == 2
 
 
 class SlowInTheEnd:

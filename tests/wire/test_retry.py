@@ -29,7 +29,7 @@ from anchor_uploads import (
     UnexpectedResponse,
     UploadedFile,
 )
-from support.raw_server import Behaviour, RawServer, answer, answer_early, reset
+from support.raw_server import Behaviour, Exchange, RawServer, answer, answer_early, reset
 from support.twins import KEY, SESSION, Call, both
 
 # More than the buffers between two sockets hold, so that a reset in its middle is noticed in its middle.
@@ -333,6 +333,25 @@ def test_what_cannot_be_read_again_is_tried_once_and_the_error_says_so(call: Cal
 
     with pytest.raises(SourceError, match="cannot go back"):
         call(raw_server.base_url, "upload_file", SESSION, Once(b"content"), **LARGE)
+    assert len(raw_server.requests) == 1
+
+
+@both
+def test_a_file_that_changes_between_two_attempts_is_not_sent_again(
+    call: Call, raw_server: RawServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.bin"
+    # More than the async client reads while it opens a file.
+    path.write_bytes(bytes(600_000))
+
+    def write(exchange: Exchange) -> None:
+        exchange.read()
+        path.write_bytes(bytes(600_001))
+        answer(503, b"")(exchange)
+
+    raw_server.script = [write]
+    with pytest.raises(SourceError, match="was modified between two attempts to send it; nothing was saved"):
+        call(raw_server.base_url, "upload_file", SESSION, path)
     assert len(raw_server.requests) == 1
 
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from anchor_uploads import SourceError
 from support import node, parsers
-from support.raw_server import RawServer
+from support.raw_server import RawServer, answer
 from support.twins import SESSION, Call, both, call_async, call_sync
 
 # Each line would end the part under a boundary that some client uses or that could be guessed.
@@ -144,6 +145,24 @@ def test_a_url_gives_its_name(call: Call, raw_server: RawServer) -> None:
         file.write(b"x")
     uploaded = call(raw_server.base_url, "upload_file", SESSION, "memory://bucket/re%20port.pdf")
     assert (uploaded.name, uploaded.content_type) == ("re%20port.pdf", "application/pdf")
+
+
+@both
+@pytest.mark.parametrize("size", ["known", "not known"])
+def test_what_is_behind_a_url_is_sent_again_from_its_start(
+    call: Call, size: str, raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fsspec.open("memory://bucket/again.bin", "wb") as file:
+        file.write(CONTENT)
+    if size == "not known":
+        information = MemoryFileSystem.info
+        monkeypatch.setattr(MemoryFileSystem, "info", lambda *given, **_: {**information(*given), "size": None})
+    raw_server.script = [answer(503, b"", {"Retry-After": "0"})]
+
+    uploaded = call(raw_server.base_url, "upload_file", SESSION, "memory://bucket/again.bin")
+
+    assert (uploaded.attempts, uploaded.size) == (2, len(CONTENT))
+    assert [request.part()[1] for request in raw_server.requests] == [CONTENT, CONTENT]
 
 
 @both
