@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -19,11 +20,12 @@ from rich.table import Table
 
 from code_mutations.arguments import Options, parser
 from code_mutations.mutants import ROOT, Mutant, sample
-from code_mutations.reach import measured
+from code_mutations.reach import KEPT, measured
 from spec_pipeline import toml
 
 GOAL = 0.92
 EXPLAINED = Path(__file__).with_name("explained.toml")
+LEFT = KEPT / "unnoticed.json"
 NOTICED, SURVIVED, UNREACHED = "noticed", "survived", "reached by no test"
 
 
@@ -60,9 +62,13 @@ def main() -> None:
     mutants = [
         mutant for mutant in sample(options.sample, options.seed, options.only) if mutant.words() not in explained
     ]
+    if options.again:
+        left = json.loads(LEFT.read_text("utf-8"))
+        mutants = [mutant for mutant in mutants if [mutant.file, *mutant.words()] in left]
     tests = {mutant: reach.tests(mutant.file, mutant.line, options.seconds) for mutant in mutants}
     console.print(f"{len(mutants)} breaks, chosen by seed {options.seed}")
     found: dict[str, Counter[str]] = {}
+    unnoticed: list[tuple[str, str, str]] = []
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(options.workers) as threads:
         trees: SimpleQueue[Path] = SimpleQueue()
         for number in range(options.workers):
@@ -87,10 +93,12 @@ def main() -> None:
                 found.setdefault(mutant.file, Counter())[future.result()] += 1
                 if future.result() != NOTICED:
                     before, after = mutant.words()
+                    unnoticed.append((mutant.file, before, after))
                     console.print(
                         f"{future.result()}: {mutant.file}:{mutant.line}\n  - {before}\n  + {after}", markup=False
                     )
                 progress.advance(task)
+    LEFT.write_text(json.dumps(unnoticed), "utf-8")
     _show(console, found)
     total = sum(found.values(), Counter())
     share = total[NOTICED] / max(1, total.total())
