@@ -136,6 +136,8 @@ def _started(command: list[str], environment: dict[str, str], stderr: Any) -> It
                 told = json.loads(line)
                 over = "done" if told.get("done") else over
                 events.put(told)
+            # What an interpreter says in the end, and that it does end, is a part of the trials.
+            process.wait()
             events.put({"over": over})
 
         reading = threading.Thread(target=read, daemon=True)

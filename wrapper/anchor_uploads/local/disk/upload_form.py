@@ -24,7 +24,7 @@ class UploadForm:
     def __init__(self, content_type: str, max_bytes: int | None) -> None:
         self.name: str | None = None
         self.content_type: str | None = None
-        self.pending = bytearray()
+        self.pending: bytearray = bytearray()
         self._max_bytes = max_bytes
         self._size = 0
         self._in_file = False
