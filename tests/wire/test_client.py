@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from anyio.streams.tls import TLSStream
 
 from anchor_uploads import (
     AsyncUploadClient,
@@ -30,7 +31,7 @@ from anchor_uploads import (
     UploadProgress,
 )
 from support.raw_server import Exchange, RawServer, answer, answer_early
-from support.twins import KEY, SESSION, Call, SyncCall, both
+from support.twins import KEY, SESSION, Call, SyncCall, both, call_async
 
 
 @both
@@ -422,6 +423,28 @@ def test_an_early_answer_over_tls_is_the_one_to_see(
     tls_server.script = [answer()] * before + [answer_early(413, {}, after=1000)] * 3
     with pytest.raises(FileTooLarge):
         upload_over_tls(twin, tls_server, authority, *[b"x"] * before, bytes(50_000_000))
+
+
+def test_a_tls_connection_that_ends_in_the_midst_of_a_block_is_made_anew(
+    tls_server: RawServer, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = TLSStream.send
+    blocks = []
+
+    async def send_after_the_end(stream: TLSStream, item: bytes) -> None:
+        blocks.append(item)
+        if len(blocks) == 3:
+            # As anyio does once the listening task has met an end that came unannounced.
+            stream._read_bio.write_eof()
+            stream._write_bio.write_eof()
+        await send(stream, item)
+
+    monkeypatch.setattr(TLSStream, "send", send_after_the_end)
+    with authority.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        url = f"https://localhost:{tls_server.port}"
+        uploaded = call_async(url, "upload_file", SESSION, bytes(5_000_000), filename="a")
+    assert uploaded.attempts == 2
 
 
 @both

@@ -222,7 +222,7 @@ class AsyncTapped:
             return
         watch = _current.get()
         # A write that timed out may still go on in the event loop's own buffer; one that failed does not.
-        with _cutting(watch, httpcore.WriteError):
+        with _cutting(watch, httpcore.WriteError), _as_write_error():
             if self._ear.answered:
                 raise httpcore.WriteError(_ANSWERED)
             if watch is None or not watch.http11 or len(buffer) < _SMALL:
@@ -271,7 +271,8 @@ def _cutting(watch: Watch | None, *errors: type[Exception]) -> Iterator[None]:
 def _as_write_error() -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError) as error:  # ValueError: of a socket that somebody closed meanwhile
+    # ValueError: of a socket that somebody closed meanwhile. EndOfStream: of TLS whose end came while nobody read.
+    except (OSError, ValueError, anyio.EndOfStream) as error:
         raise httpcore.WriteError(str(error)) from error
 
 
