@@ -6,6 +6,7 @@ python -m trials.playing MODULE SEED SECONDS MOST_SECONDS quick|full [NUMBER]
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import itertools
 import json
@@ -101,6 +102,7 @@ def play(module: str, seed: int, seconds: float, most: float, tell: Tell, *, qui
     """Make the trials of a module. `tell` hears when one begins, and what came of it."""
     trials: tuple[Attempt, ...] = importlib.import_module(module).TRIALS
     ends = time.monotonic() + seconds
+    gc.freeze()
     with tempfile.TemporaryDirectory() as scratch, Overheard() as overheard:
         with Scene() as scene:
             for at, attempt in attempts(trials, number, seconds, most):
@@ -112,10 +114,10 @@ def play(module: str, seed: int, seconds: float, most: float, tell: Tell, *, qui
                 trial = Trial(scene, chance, directory, quick, left, lambda: tell(alive=True))
                 told = _made(attempt, trial)
                 shutil.rmtree(directory, ignore_errors=True)
+                # So that what was left open is told of this trial.
+                gc.collect()
                 told["wrong"] += overheard.taken()
                 tell(ended=at, name=name, **told)
-        import gc
-
         gc.collect()
         if late := overheard.taken():
             tell(ended=-1, name="afterwards", tried=0, wrong=late)

@@ -290,6 +290,8 @@ class RawServer:
             # where the client is gone already.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
+                # Where the client is gone already, Python's ssl would leave a socket open.
+                connection.getpeername()
                 connection = self._tls.wrap_socket(connection, server_side=True)
         except OSError:
             connection.close()

@@ -150,10 +150,13 @@ async def abort_what_is_closing() -> None:
     """aiohttp closes a connection only when all that it has taken is out. In a test that may never be."""
     selector = getattr(asyncio.get_running_loop(), "_selector", None)
     registered = selector.get_map() if hasattr(selector, "get_map") else {}  # other loops have other ways
-    for _reader, writer in [key.data for key in registered.values()]:
-        transport = getattr(getattr(writer, "_callback", None), "__self__", None)
-        if isinstance(transport, asyncio.Transport) and transport.is_closing():
-            transport.abort()
+    for handle in [handle for key in registered.values() for handle in key.data]:
+        transport = getattr(getattr(handle, "_callback", None), "__self__", None)
+        if isinstance(transport, asyncio.Transport):
+            # TLS closes by itself first, and then what it goes through.
+            tls = getattr(transport.get_protocol(), "_app_transport", None)
+            if transport.is_closing() or (tls and tls.is_closing()):
+                transport.abort()
     await asyncio.sleep(0)
 
 
