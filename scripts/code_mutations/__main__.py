@@ -98,6 +98,8 @@ def main() -> None:
                         f"{future.result()}: {mutant.file}:{mutant.line}\n  - {before}\n  + {after}", markup=False
                     )
                 progress.advance(task)
+                if not console.is_terminal and sum(map(Counter.total, found.values())) % 50 == 0:
+                    console.print(f"{sum(map(Counter.total, found.values()))} of {len(mutants)} tried")
     LEFT.write_text(json.dumps(unnoticed), "utf-8")
     _show(console, found)
     total = sum(found.values(), Counter())

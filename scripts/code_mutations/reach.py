@@ -40,7 +40,9 @@ class Reach:
             data.read()
             for file in data.measured_files():
                 name = Path(file).relative_to(ROOT).as_posix()
-                for line, tests in data.contexts_by_lineno(file).items():
+                for line, contexts in data.contexts_by_lineno(file).items():
+                    # Without a name: what was imported before any test.
+                    tests = set(contexts) - {""}
                     self._tests[name, line].update(tests)
                     self._tests[name, 0].update(tests)
 
