@@ -13,6 +13,7 @@ class SpecError(ValueError):
     """
 
     def __init__(self, message: str, place: str) -> None:
+        message, place = _shortened(message), _shortened(place)
         # Both go to `args` so that the error survives pickling, which test runners do to it.
         super().__init__(message, place)
         self.message = message
@@ -20,3 +21,8 @@ class SpecError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.place or 'the whole document'}: {self.message}"
+
+
+def _shortened(text: str) -> str:
+    """Return `text` with at most its first 700 and last 300 characters: it may quote a whole document."""
+    return text if len(text) <= 1000 else f"{text[:700]} … {text[-300:]}"

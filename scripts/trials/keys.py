@@ -35,9 +35,11 @@ def _quoting(trial: Trial) -> Behaviour:
     chance = trial.random
     spelt = chance.choice([KEY, quote(KEY, safe=""), KEY.replace("/", "\\/"), json.dumps(KEY).strip('"')])
     status = chance.choice([200, 204, 302, 400, 401, 403, 404, 413, 429, 500, 503])
+    # What would be a result is the service's own words, which are given on as they are.
+    results = [{"data": {"message": spelt}}, {"data": {"status": spelt, "id": spelt}}] if status >= 300 else []
     body = chance.choice(
-        [spelt.encode(), {"error": {"code": spelt, "message": f"your key {spelt}"}}, {"data": {"message": spelt}},
-         {"error": {"error": {"message": spelt * 100}}}, [spelt], {"data": {"status": spelt, "id": spelt}}]
+        [spelt.encode(), {"error": {"code": spelt, "message": f"your key {spelt}"}},
+         {"error": {"error": {"message": spelt * 100}}}, [spelt], *results]
     )  # fmt: skip
     names = ["X-Request-Id", "Retry-After", "Location", "Set-Cookie", "WWW-Authenticate", "Content-Type", "X", "Server"]
     headers = {name: chance.choice([spelt, f"a={spelt}", "0"]) for name in chance.sample(names, 3)}

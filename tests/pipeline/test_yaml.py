@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from openapi.errors import SpecError
+from openapi.values import mapping
 from openapi.yaml import dump, load
 
 # Imported by name: it has no types of its own, and whether stubs are installed is not our business.
@@ -229,6 +230,14 @@ def test_the_error_survives_pickling() -> None:
     error: SpecError = pickle.loads(pickle.dumps(SpecError("wrong", place="/a")))
     assert (error.message, error.place, str(error)) == ("wrong", "/a", "/a: wrong")
     assert str(SpecError("wrong", place="")) == "the whole document: wrong"
+
+
+def test_an_error_shows_of_a_long_value_where_it_begins_and_ends() -> None:
+    with pytest.raises(SpecError) as caught:
+        mapping(["x"] * 100_000, "/" + "a" * 100_000)
+    assert len(str(caught.value)) < 2100
+    assert "a mapping was expected, not ['x', 'x'" in str(caught.value)
+    assert str(caught.value).endswith("'x', 'x']")
 
 
 @settings(deadline=None)
