@@ -112,7 +112,9 @@ client = UploadClient(**settings)
 atexit.register(client.close)
 atexit.register(upload, client, "last")
 """
+# In the background SIGINT may be ignored.
 INTERRUPTED = """
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with UploadClient(**settings) as client:
     try:
         report = client.upload_files("SESSION", ((f"{at}", content(f"{at}")) for at in range(10_000)), concurrency=4)
