@@ -130,7 +130,10 @@ def test_a_proxy_that_refuses_is_named_with_its_variable(call: Call, monkeypatch
         monkeypatch.setenv("HTTP_PROXY", proxy)
         with pytest.raises(ConnectionFailed) as caught:
             call("http://api.example", "upload_file", SESSION, b"x", filename="a", client={"max_retries": 0})
-    if call.own is None:
+    ours = call.own is None
+    assert ("set NO_PROXY" in str(caught.value)) == ours
+    assert ("Check the base URL" in str(caught.value)) != ours
+    if ours:
         assert f"through the proxy {proxy.replace('user:secret@', '')} that HTTP_PROXY names" in str(caught.value)
     assert "secret" not in str(caught.value)
 

@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 
@@ -56,6 +57,9 @@ def test_the_report_is_in_order_and_one_failure_stops_nothing(
     with pytest.raises(UploadsFailed, match=r"2 of 5 files .* number 3: .*missing.txt") as caught:
         report.raise_for_failures()
     assert caught.value.report == report
+    other = UploadReport(report.uploaded, (attrs.evolve(report.failed[0], index=1),))
+    with pytest.raises(UploadsFailed, match=r"1 of 4 files .* number 2: "):
+        other.raise_for_failures()
 
 
 @both
@@ -118,11 +122,12 @@ async def test_the_async_client_also_draws_from_what_has_to_be_awaited(raw_serve
     async def files() -> AsyncIterator[tuple[str, bytes]]:
         for index in range(5):
             await asyncio.sleep(0)
-            yield f"{index}.txt", b"x"
+            yield f"{index}.txt", None if index == 3 else b"x"
 
     async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
         report = await client.upload_files(SESSION, files())
-    assert [uploaded.name for uploaded in report.uploaded] == [f"{index}.txt" for index in range(5)]
+    assert [uploaded.name for uploaded in report.uploaded] == [f"{index}.txt" for index in (0, 1, 2, 4)]
+    assert [failed.index for failed in report.failed] == [3]
 
 
 @both
