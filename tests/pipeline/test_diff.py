@@ -467,6 +467,53 @@ def test_a_change_is_told_in_three_lines() -> None:
     ]
 
 
+def secured(**schemes: Any) -> dict[str, Any]:
+    """A document whose operation takes any of the schemes, and none where there are none."""
+    held = document()
+    held["components"] = {"securitySchemes": schemes}
+    held["paths"]["/a"]["post"]["security"] = [{name: []} for name in schemes] or [{}]
+    return held
+
+
+KEY_OF_A = {"type": "apiKey", "in": "header", "name": "X-Key"}
+WORDS_OF = {
+    "'a' is now required": (document(request=thing()), document(request=thing(required=["a"]))),
+    "'a' is no longer required": (document(request=thing(required=["a"])), document(request=thing())),
+    "property 'a' is gone": (document(request=thing()), document(request=thing(properties={}))),
+    "new required property 'b'": (
+        document(request=thing()),
+        document(request=thing(properties={"a": A, "b": A}, required=["b"])),
+    ),
+    "new optional property 'b'": (document(request=thing()), document(request=thing(properties={"a": A, "b": A}))),
+}
+
+
+@pytest.mark.parametrize("words", WORDS_OF)
+def test_a_change_is_told_in_words_that_say_which_way_it_goes(words: str) -> None:
+    assert words in {change.what for change in diff(*WORDS_OF[words])}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        (KEY_OF_A, {**KEY_OF_A, "name": "x-key"}, False),
+        (KEY_OF_A, {**KEY_OF_A, "name": "X-Other"}, True),
+        ({**KEY_OF_A, "in": "query"}, {**KEY_OF_A, "in": "query", "name": "x-key"}, True),
+        ({"type": "http", "scheme": "Bearer"}, {"type": "http", "scheme": "bearer"}, False),
+        ({"type": "http", "scheme": "bearer"}, {"type": "http", "scheme": "basic"}, True),
+    ],
+)
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_security_scheme_is_what_it_is_on_the_wire(old: Any, new: Any, changed: bool, renamed: bool) -> None:
+    found = diff(secured(key=old), secured(**{"other" if renamed else "key": new}))
+    assert (worst(found) is BREAKING) == changed
+
+
+def test_that_no_key_is_asked_for_any_more_is_said() -> None:
+    assert "no key" in str(diff(secured(key=KEY_OF_A), secured()))
+    assert "no key" in str(diff(secured(), secured(key=KEY_OF_A)))
+
+
 @pytest.mark.parametrize("area", Area)
 @pytest.mark.parametrize("impact", [BREAKING, COMPATIBLE])
 def test_every_kind_of_change_says_who_is_hit(area: Area, impact: Impact) -> None:
