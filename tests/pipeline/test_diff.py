@@ -514,6 +514,12 @@ def test_that_no_key_is_asked_for_any_more_is_said() -> None:
     assert "no key" in str(diff(secured(), secured(key=KEY_OF_A)))
 
 
+def test_a_value_is_told_as_it_is_written() -> None:
+    (change,) = diff(document(request={"const": "é"}), document(request={"const": "x" * 500}))
+    assert '["é"] -> ["xxx' in str(change)
+    assert "x" * 161 not in str(change)
+
+
 @pytest.mark.parametrize("area", Area)
 @pytest.mark.parametrize("impact", [BREAKING, COMPATIBLE])
 def test_every_kind_of_change_says_who_is_hit(area: Area, impact: Impact) -> None:

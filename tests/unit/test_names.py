@@ -35,6 +35,7 @@ from anchor_uploads._sources.names import check_name, own_name, without_secrets
         (SimpleNamespace(name="field", filename=None), None),
         (SimpleNamespace(name="field", filename=""), None),
         (SimpleNamespace(name=3), None),
+        (SimpleNamespace(name=""), None),
         (SimpleNamespace(name="<stdin>"), None),
         (SimpleNamespace(name="box.tar", fileobj=SimpleNamespace(name="box.tar")), None),
         ("dir/\ud800.txt", "\ud800.txt"),

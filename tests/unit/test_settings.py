@@ -35,6 +35,12 @@ def test_no_key_says_where_to_put_one() -> None:
         settings()
 
 
+def test_settings_with_another_key_are_others() -> None:
+    assert settings(api_key="k") == settings(api_key="k")
+    assert settings(api_key="k") != settings(api_key="l")
+    assert settings(api_key="k")._api_key != "k"
+
+
 @pytest.mark.parametrize("key", ["", " secret", "secret\n", "secret\r\nX: y", "clé-secret"])
 def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(InvalidArgument, match="API key") as caught:
@@ -58,6 +64,8 @@ def test_a_base_url_that_cannot_be_right_is_refused(url: str) -> None:
     with pytest.raises(InvalidArgument, match="base URL") as caught:
         settings(api_key="k", base_url=url)
     assert "secret" not in str(caught.value)
+    # Of some a part may be a secret.
+    assert (f"the base URL {url.rstrip('/')!r} must" in str(caught.value)) != ("@" in url or "?" in url)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "5"])

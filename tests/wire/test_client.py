@@ -453,11 +453,15 @@ def test_one_line_is_logged_for_each_attempt_and_no_secret(
 ) -> None:
     caplog.set_level(logging.INFO, logger="anchor_uploads")
     raw_server.script = [answer(503, b"", {"Retry-After": "0"})]
+    started = time.monotonic()
     call(raw_server.base_url, "upload_file", SESSION, b"x", filename="a.bin")
+    seconds = time.monotonic() - started
 
     lines = [record.getMessage() for record in caplog.records if record.name == "anchor_uploads"]
     assert [line for line in lines if "attempt 1: answered with 503" in line]
     assert [line for line in lines if "attempt 2: answered with 200" in line]
+    logged = [float(line.split(" after ")[1].removesuffix(" s")) for line in lines if "answered" in line]
+    assert sum(logged) < seconds + 0.01
     assert KEY not in caplog.text
 
 

@@ -556,6 +556,39 @@ def test_of_a_transport_that_tells_nothing_more_is_not_said_than_is_known(kind: 
         client.create_session()
 
 
+def test_what_a_passed_in_transport_raises_of_its_own_leaves_the_outcome_open() -> None:
+    def fail(_request: httpx.Request) -> httpx.Response:
+        raise ValueError("broken")
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(fail)) as own,
+        UploadClient(api_key=KEY, http_client=own, max_retries=0) as client,
+        pytest.raises(OutcomeUnknown, match="broken"),
+    ):
+        client.upload_file(SESSION, b"x", **NAMED)
+
+
+@every_client
+def test_an_error_does_not_lead_to_its_request_and_so_to_the_key(call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [reset(after=None)]
+    with pytest.raises(OutcomeUnknown) as caught:
+        call(raw_server.base_url, "upload_file", SESSION, b"x", **NAMED)
+    cause = caught.value.__cause__
+    assert isinstance(cause, httpx.RequestError)
+    with pytest.raises(RuntimeError):
+        _ = cause.request
+
+
+@every_client
+def test_only_what_has_a_body_of_json_says_so(call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [CREATED]
+    call(raw_server.base_url, "create_session", session={})
+    call(raw_server.base_url, "get_session", SESSION)
+    first, second = (request.headers.get("content-type", "") for request in raw_server.requests)
+    assert first == "application/json"
+    assert "json" not in second
+
+
 SECRET = "sk-se/cret+key=1"
 FORMS = sorted({SECRET, quote(SECRET), quote(SECRET, safe=""), quote_plus(SECRET)})
 PAGE = f"<html>No answer to {' or '.join(f'GET /?apiKey={form}' for form in FORMS)}</html>".encode()

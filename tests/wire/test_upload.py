@@ -321,6 +321,7 @@ def test_errors_of_both_envelopes_and_of_none(
     assert type(error) is kind
     assert (error.status_code, error.code, error.message) == (status, code, message)
     assert (error.retry_after, error.request_id) == (7.0, "r-1")
+    assert str(error).endswith(" (request r-1)")
     assert "report.pdf" in str(error)
     assert SESSION in str(error)
     assert "\n" not in str(error)
