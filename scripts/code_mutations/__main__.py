@@ -63,12 +63,14 @@ def main() -> None:
         mutant for mutant in sample(options.sample, options.seed, options.only) if mutant.words() not in explained
     ]
     if options.again:
-        left = json.loads(LEFT.read_text("utf-8"))
-        mutants = [mutant for mutant in mutants if [mutant.file, *mutant.words()] in left]
+        before = json.loads(LEFT.read_text("utf-8")) if LEFT.exists() else []
+        mutants = [mutant for mutant in mutants if [mutant.file, *mutant.words()] in before]
     tests = {mutant: reach.tests(mutant.file, mutant.line, options.seconds) for mutant in mutants}
     console.print(f"{len(mutants)} breaks, chosen by seed {options.seed}")
+    if not mutants:
+        return
     found: dict[str, Counter[str]] = {}
-    unnoticed: list[tuple[str, str, str]] = []
+    left = {mutant: (mutant.file, *mutant.words()) for mutant in mutants}
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(options.workers) as threads:
         trees: SimpleQueue[Path] = SimpleQueue()
         for number in range(options.workers):
@@ -88,19 +90,19 @@ def main() -> None:
         with Progress(console=console) as progress:
             task = progress.add_task("breaking", total=len(mutants))
             judging = {threads.submit(judge, mutant): mutant for mutant in mutants}
-            for future in as_completed(judging):
+            for count, future in enumerate(as_completed(judging), start=1):
                 mutant = judging[future]
                 found.setdefault(mutant.file, Counter())[future.result()] += 1
-                if future.result() != NOTICED:
-                    before, after = mutant.words()
-                    unnoticed.append((mutant.file, before, after))
-                    console.print(
-                        f"{future.result()}: {mutant.file}:{mutant.line}\n  - {before}\n  + {after}", markup=False
-                    )
+                if future.result() == NOTICED:
+                    del left[mutant]
+                    # Of a run that is broken off, what it did not come to is left, too.
+                    LEFT.write_text(json.dumps(list(left.values())), "utf-8")
+                else:
+                    words = "\n  - {}\n  + {}".format(*mutant.words())
+                    console.print(f"{future.result()}: {mutant.file}:{mutant.line}{words}", markup=False)
                 progress.advance(task)
-                if not console.is_terminal and sum(map(Counter.total, found.values())) % 50 == 0:
-                    console.print(f"{sum(map(Counter.total, found.values()))} of {len(mutants)} tried")
-    LEFT.write_text(json.dumps(unnoticed), "utf-8")
+                if not console.is_terminal and count % 50 == 0:
+                    console.print(f"{count} of {len(mutants)} tried")
     _show(console, found)
     total = sum(found.values(), Counter())
     share = total[NOTICED] / max(1, total.total())

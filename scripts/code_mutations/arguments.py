@@ -30,6 +30,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds", type=float, default=60, help="of tests for each, the quickest first (default: %(default)s)"
     )
-    parser.add_argument("--again", action="store_true", help="of those, what the last run left unnoticed")
+    parser.add_argument("--again", action="store_true", help="of those, what the last run left")
     parser.add_argument("--workers", type=int, default=2, help="how many at once (default: %(default)s)")
     return parser

@@ -206,6 +206,35 @@ def test_cancelled_calls_leave_no_complaint_behind(tmp_path: Path) -> None:
         run_alone(STORM, server.base_url, *paths, strict=True)
 
 
+# The first upload
+
+
+FIRST_UPLOAD = """
+import importlib
+import sys
+from anchor_uploads import AsyncUploadClient
+
+async def main():
+    async with AsyncUploadClient(api_key="key", base_url=sys.argv[1]) as client:
+        before = set(sys.modules)
+        await client.upload_file(sys.argv[2], sys.argv[3])
+        print(*sorted(set(sys.modules) - before))
+
+# Not by anyio, which would import what it needs.
+run = importlib.import_module(sys.argv[4]).run
+run(main) if sys.argv[4] == "trio" else run(main())
+"""
+
+
+@BACKENDS
+@pytest.mark.parametrize("size", [3_000, 3_000_000])
+def test_the_first_upload_of_an_async_client_imports_nothing_which_would_stop_the_event_loop(
+    backend: str, size: int, raw_server: RawServer, tmp_path: Path
+) -> None:
+    (tmp_path / "a.bin").write_bytes(bytes(size))
+    assert run_alone(FIRST_UPLOAD, raw_server.base_url, SESSION, tmp_path / "a.bin", backend) == ""
+
+
 # Sessions
 
 

@@ -1,0 +1,181 @@
+"""One exchange on a connection: the request that is made, and what comes of it, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import anyio
+import httpcore
+import httpx
+
+from anchor_uploads import __version__
+from anchor_uploads._aside import TimeIsUp
+from anchor_uploads._call import contract
+from anchor_uploads._call.body import Sent
+from anchor_uploads._call.exchange import Answer, NoAnswer, Send
+from anchor_uploads._net.environment import Proxy
+from anchor_uploads._net.stream import Watch
+from anchor_uploads.errors import AnchorUploadsError
+
+_USER_AGENT = f"anchor-uploads/{__version__}"
+# Causes of a ConnectTimeout that is one.
+_OF_TIME = (TimeoutError, asyncio.TimeoutError, httpcore.TimeoutException, type(None))
+# Errors that come before the first byte of a request leaves, whoever raises them.
+_NOTHING_SENT = (httpx.ConnectError, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+# Not all that breaks in a connection is translated by httpcore: ssl.SSLError is an OSError.
+_OF_THE_NETWORK = (httpx.HTTPError, httpx.StreamError, OSError, EOFError, anyio.BrokenResourceError)
+
+
+class Exchange:
+    """One request on one connection: how it is made, and what comes of it. The two senders add the waiting.
+
+    foreign: the client was passed in, and what its transport raises can be anything. proxy: what it goes through.
+    """
+
+    def __init__(self, send: Send, *, foreign: bool, proxy: Proxy | None) -> None:
+        self._send = send
+        self._foreign = foreign
+        self._proxy = proxy
+        self._watch = Watch(send)
+        self._client: httpx.Client | httpx.AsyncClient | None = None
+        self._response: httpx.Response | None = None
+        self._body = bytearray()
+        self._problem: Exception | None = TimeIsUp()
+        self.whole = False
+        """Whether the answer was read to its end, and so is closed."""
+
+    def request(self, client: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+        """Return the request, made by `client`, so that its own headers, cookies and parameters are in it."""
+        operation, body = self._send.operation, self._send.body
+        headers = {
+            "Accept": "application/json",
+            "User-Agent": _USER_AGENT,
+            contract.API_KEY_HEADER: self._send.settings.api_key,
+        }
+        if body:
+            headers |= {"Content-Type": body.content_type, "Content-Length": str(body.content_length)}
+        elif operation.json is not None:
+            headers["Content-Type"] = "application/json"
+        self._client = client
+        trace = self._watch.trace_async if isinstance(client, httpx.AsyncClient) else self._watch.trace
+        extensions = {"timeout": self._watch.timeouts, "trace": trace}
+        request = client.build_request(
+            operation.method,
+            _url(self._send.url),
+            headers=headers,
+            content=body or operation.json,
+            extensions=extensions,
+        )
+        if body:
+            # As httpx's own bodies are: for both kinds of client, and able to begin anew.
+            request.stream = body
+        return request
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Note what goes wrong with the network; what the source or the caller's own code raises goes on."""
+        try:
+            with self._watch.serving():
+                yield
+            self._problem = None
+        except Exception as error:
+            self._problem = self._noted(error)
+        finally:
+            if self._send.body:
+                self._send.body.abandon()
+
+    def bound_writes(self, scope: anyio.CancelScope) -> None:
+        """Cancel `scope` when the network takes no block for too long; aiohttp's transport has no time-out for that."""
+        seconds = self._send.settings.timeouts.write
+
+        def bound(waiting: bool) -> None:
+            bounded = waiting and seconds is not None and self._watch.stream is None
+            scope.deadline = anyio.current_time() + (seconds or 0) if bounded else math.inf
+
+        if self._foreign and self._send.body:
+            self._send.body.on_handed_over = bound
+
+    def began(self, response: httpx.Response) -> httpx.Response:
+        """Note the answer's status and headers: whatever comes now, they are in hand."""
+        self._response = response
+        self._watch.answered()
+        return response
+
+    def adds(self, block: bytes) -> bool:
+        """Keep a block of the answer's body, and tell whether there is room for more."""
+        self._body += block
+        return len(self._body) < self._send.operation.keep
+
+    def left(self) -> float:
+        """Return the seconds that may be waited for what comes next."""
+        left = self._watch.deadline.left()
+        return math.inf if left is None else left
+
+    def left_open(self) -> Any:
+        """Return the stream of a connection that nobody else will close, None if there is none."""
+        # httpcore forgets a connection that was given up before it was made, such as in the midst of a TLS handshake.
+        lost = self._watch.sent is Sent.NOTHING or (self._client and self._client.is_closed)
+        return self._watch.stream if self._problem and lost else None
+
+    def outcome(self) -> Answer | NoAnswer:
+        body = self._send.body
+        if self._response is not None:
+            sent = body.sent if body else Sent.WHOLE
+            content = bytes(self._body[: self._send.operation.keep])
+            return Answer(self._response.status_code, self._response.headers, content, sent, self._problem)
+        problem = self._problem or TimeIsUp()
+        if body:
+            sent = body.sent
+        elif self._watch.traced:
+            sent = self._watch.sent
+        else:
+            sent = Sent.NOTHING if isinstance(problem, _NOTHING_SENT) else Sent.WHOLE
+        return NoAnswer(problem, sent, through=str(self._proxy) if self._proxy else None)
+
+    def _noted(self, error: Exception) -> Exception:
+        raised = self._send.body.raised if self._send.body else None
+        if raised is not None:
+            # Whatever the transport made of it: this is what happened.
+            if isinstance(raised, TimeIsUp):
+                return raised
+            raise raised
+        if isinstance(error, httpx.HTTPStatusError):
+            # An event hook of the caller's own client.
+            self.began(error.response)
+        elif not isinstance(error, _OF_THE_NETWORK) and (not self._foreign or isinstance(error, AnchorUploadsError)):
+            raise error
+        if isinstance(error, httpx.ConnectTimeout) and not isinstance(error.__cause__, _OF_TIME):
+            # What aiohttp's transport makes of any connection that breaks.
+            broken = httpx.NetworkError(str(error))
+            broken.__cause__ = error.__cause__
+            error = broken
+        if hasattr(error, "request_info"):
+            # aiohttp's own, which shows the request with its headers.
+            error = httpx.RemoteProtocolError(str(error))
+        late = isinstance(error, (httpx.TimeoutException, TimeoutError)) and self._send.deadline.passes_within(0.001)
+        return TimeIsUp() if late else _bare(error)
+
+
+@lru_cache(maxsize=256)
+def _url(text: str) -> httpx.URL:
+    """Return the URL; to read one costs httpx as much as to send a small request."""
+    return httpx.URL(text)
+
+
+def _bare(error: Exception) -> Exception:
+    """Return `error` without what shows the key: the request, and the frames whose variables hold its headers."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        if isinstance(link, httpx.RequestError):
+            link._request = None
+        below = link.__cause__ or link.__context__
+        if hasattr(below, "request_info"):
+            link.__cause__ = link.__context__ = below = None
+        link = below
+    return error
