@@ -155,6 +155,11 @@ CHANGES = {
     "additionalProperties, true": (thing(), thing(additionalProperties=True), NOTHING),
     "additionalProperties, anything": (thing(), thing(additionalProperties={}), NOTHING),
     "additionalProperties, some": (thing(), thing(additionalProperties=A), NARROWER),
+    "additionalProperties, none instead of some": (
+        thing(additionalProperties=A),
+        thing(additionalProperties=False),
+        NARROWER,
+    ),
     "additionalProperties, others": (thing(additionalProperties=A), thing(additionalProperties=B), EITHER),
     "default, another": ({**A, "default": "a"}, {**A, "default": "b"}, (BREAKING, COMPATIBLE)),
     "default, goes": ({**A, "default": "a"}, A, (BREAKING, COMPATIBLE)),
@@ -177,6 +182,22 @@ CHANGES = {
     ),
     "oneOf, of one": (A, {"oneOf": [A]}, NOTHING),
     "oneOf, with a lone schema before": (A, {"oneOf": [B, A]}, WIDER),
+    "oneOf, order of values inside and out": (
+        {"oneOf": [{"enum": [1, 2]}, {"enum": [1, 3]}]},
+        {"oneOf": [{"enum": [3, 1]}, {"enum": [2, 1]}]},
+        NOTHING,
+    ),
+    "oneOf, order of what differs in its default": (
+        {"oneOf": [{**thing(), "default": {"title": 1}}, {**thing(), "default": {"title": 2}}]},
+        {"oneOf": [{**thing(), "default": {"title": 2}}, {**thing(), "default": {"title": 1}}]},
+        NOTHING,
+    ),
+    "oneOf, beside another keyword": (thing(), {"oneOf": [thing(), thing(required=["a"])], "minProperties": 1}, EITHER),
+    "oneOf, inside of each": (
+        {"oneOf": [thing(), {"type": "array", "items": A}]},
+        {"oneOf": [thing(required=["a"]), {"type": "array", "items": A, "minItems": 1}]},
+        NARROWER,
+    ),
     "oneOf, inside of one": ({"oneOf": [thing(), B]}, {"oneOf": [B, thing(required=["a"])]}, NARROWER),
     "anyOf, one more": ({"anyOf": [A]}, {"anyOf": [A, B]}, WIDER),
     "anyOf, with null": ({"type": ["string", "null"]}, {"anyOf": [A, {"type": "null"}]}, NOTHING),
@@ -391,6 +412,26 @@ def test_a_component_may_be_renamed_with_its_discriminator_s_mapping() -> None:
     assert diff(animals(), animals(cat="Feline")) == []
     (change,) = diff(animals(), animals(cat="Feline", claws=A))
     assert (change.pointer, change.impact) == ("/components/schemas/Feline/properties/claws", COMPATIBLE)
+
+
+def test_a_component_is_compared_with_the_one_of_its_name_wherever_that_stands() -> None:
+    def either(*names: str, **schemas: Any) -> dict[str, Any]:
+        return document(request={"oneOf": [{"$ref": SCHEMAS + name} for name in names]}, **schemas)
+
+    wide, narrow = {"type": "array"}, {"type": "array", "minItems": 1}
+    old = either("Thing", "Many", Thing=thing(required=["a"]), Many=narrow)
+    assert worst(diff(old, either("Many", "Thing", Thing=thing(), Many=wide))) is COMPATIBLE
+
+
+@pytest.mark.parametrize(("was", "now", "expected"), [("AB", "ABC", COMPATIBLE), ("ABC", "AB", BREAKING)])
+def test_another_value_of_a_discriminator_widens_what_is_taken(was: str, now: str, expected: Impact) -> None:
+    def told_apart(names: str) -> dict[str, Any]:
+        mapping = {name.lower(): SCHEMAS + name for name in names}
+        any_of = {"oneOf": [{"$ref": SCHEMAS + name} for name in "AB"]}
+        any_of["discriminator"] = {"propertyName": "a", "mapping": mapping}
+        return document(request=any_of, A=thing(), B=thing(required=["a"]), C=thing())
+
+    assert worst(diff(told_apart(was), told_apart(now))) is expected
 
 
 def test_without_a_mapping_the_component_s_name_is_what_is_sent() -> None:
@@ -668,8 +709,42 @@ def with_body(media_type: str) -> dict[str, Any]:
         (with_query({}), with_query({"explode": True, "style": "form"}), None),
         (with_query({}), with_query({"explode": False}), BREAKING),
         (with_query({"style": "spaceDelimited"}), with_query({"style": "spaceDelimited", "explode": False}), None),
+        # Of headers only the case of a name does not count.
+        (with_query({"name": "a"}), with_query({"name": "A"}), BREAKING),
         (with_body("application/json"), with_body("Application/JSON"), None),
     ],
 )
 def test_which_way_a_change_outside_of_schemas_goes(old: Any, new: Any, expected: Impact | None) -> None:
     assert worst(diff(old, new)) is expected
+
+
+def with_operations(*names: str) -> dict[str, Any]:
+    held = document()
+    held["paths"] = {f"/{name}": held["paths"]["/a"] for name in names}
+    return held
+
+
+def with_servers(**descriptions: str) -> dict[str, Any]:
+    held = document()
+    held["servers"] = [{"url": f"https://{name}.example", "description": said} for name, said in descriptions.items()]
+    return held
+
+
+def with_bodies(**schemas: Any) -> dict[str, Any]:
+    held = document()
+    content = {f"application/{name}": {"schema": schema} for name, schema in schemas.items()}
+    held["paths"]["/a"]["post"]["requestBody"] = {"content": content}
+    return held
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (with_operations("a"), with_operations("b", "a"), ["a new operation"]),
+        (with_operations("b", "a"), with_operations("a"), ["the operation is gone"]),
+        (with_servers(a="A"), with_servers(b="B", a="The first"), ["a new server", "description"]),
+        (with_bodies(json=A), with_bodies(cbor=A, json=B), ["new media type application/cbor", "type"]),
+    ],
+)
+def test_what_comes_and_goes_hides_no_other_change(old: Any, new: Any, expected: list[str]) -> None:
+    assert sorted(change.what for change in diff(old, new)) == sorted(expected)
