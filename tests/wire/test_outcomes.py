@@ -318,6 +318,20 @@ def test_the_answer_after_an_interim_one_ends_the_sending(call: Call, apart: boo
     assert [request.received < 24 * MIB for request in narrow_server.requests] == [True]
 
 
+@every_client
+def test_a_101_is_no_interim_answer_and_ends_the_sending(call: Call, narrow_server: RawServer) -> None:
+    def behave(exchange: Exchange) -> None:
+        say(exchange, (MIB, head_of(101, {"Upgrade": "other", "Connection": "upgrade"})))
+        exchange.read_on()
+
+    narrow_server.script = [behave]
+    # h11 takes it for no HTTP, since nobody asked for another protocol; aiohttp for an answer.
+    with pytest.raises((ConnectionFailed, UnexpectedResponse), match=r"SWITCH|\(status 101\) is not one that ends"):
+        call(narrow_server.base_url, "upload_file", SESSION, LARGE, client={**BOUNDED, "max_retries": 0}, **NAMED)
+    narrow_server.settle()
+    assert [request.received < 24 * MIB for request in narrow_server.requests] == [True]
+
+
 EARLY_REFUSALS: dict[str, list[Behaviour]] = {
     "keeps open": [answer_at(1000, "keeps open", 413, {})],
     "reads on": [answer_at(1000, "reads on", 413, {})],

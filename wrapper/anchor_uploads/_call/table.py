@@ -98,6 +98,8 @@ def judged(
         return status_error(came, what, url=send.url)
     if came.status_code >= 300:
         return unexpected(came, what, "redirects elsewhere, where the key does not follow")
+    if came.status_code < 200:
+        return unexpected(came, what, "is not one that ends a request")
     if came.sent is not Sent.WHOLE:
         return unexpected(came, what, "says success, but came before the file was out: the service cannot have it")
     return read(came, what)
