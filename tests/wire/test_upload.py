@@ -9,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -222,6 +223,24 @@ def test_names_are_sent_as_browsers_send_them(upload: Upload, name: str, sent: s
     assert f'; filename="{sent}"\r\n' in head
     assert "filename*" not in head
     assert uploaded.name == name
+
+
+@pytest.mark.parametrize(
+    ("attributes", "sent"),
+    [
+        ({"content_type": "image/png"}, "image/png"),
+        ({"headers": {"Content-Type": "image/png"}}, "image/png"),
+        ({"headers": [("Content-Type", "image/png")]}, "text/plain"),
+        ({"content_type": None, "headers": None}, "text/plain"),
+        ({"content_type": "none"}, "text/plain"),
+        ({"content_type": b"image/png"}, "text/plain"),
+    ],
+)
+def test_the_type_that_an_upload_of_a_web_framework_has_is_kept(
+    attributes: dict[str, Any], sent: str, raw_server: RawServer
+) -> None:
+    file = SimpleNamespace(filename="a.txt", read=io.BytesIO(b"x").read, **attributes)
+    assert upload_sync(raw_server, file).content_type == sent
 
 
 REFUSED: dict[str, tuple[Callable[[Path], tuple[Any, dict[str, Any]]], type[Exception], str]] = {
