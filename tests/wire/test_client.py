@@ -31,6 +31,7 @@ from anchor_uploads import (
     UploadProgress,
 )
 from support.raw_server import Exchange, RawServer, answer, answer_early
+from support.tunnel import Tunnel
 from support.twins import KEY, SESSION, Call, SyncCall, both, call_async
 
 
@@ -412,6 +413,29 @@ def test_uploads_over_tls_arrive_whole_on_one_connection(
     upload_over_tls(twin, tls_server, authority, *contents)
     assert [request.part()[1] for request in tls_server.requests] == contents
     assert tls_server.connections == 1
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["http proxy", "https proxy"])
+@pytest.mark.parametrize("call", [SyncCall(), call_async], ids=["sync", "async"])
+def test_uploads_go_through_a_tunnel_and_an_early_answer_comes_back(
+    call: Call, secured: bool, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "api.example").configure_cert(context)
+    content = os.urandom(3_000_000)
+    with (
+        RawServer(tls=context) as server,
+        Tunnel(server.port, context if secured else None) as tunnel,
+        authority.cert_pem.tempfile() as trusted,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
+        monkeypatch.setenv("SSL_CERT_FILE", trusted)
+        call("https://api.example", "upload_file", SESSION, content, filename="a")
+        server.script = [answer_early(413, {}, after=1000)] * 3
+        with pytest.raises(FileTooLarge):
+            call("https://api.example", "upload_file", SESSION, bytes(50_000_000), filename="a")
+    assert server.requests[0].part()[1] == content
+    assert set(tunnel.asked) == {"CONNECT api.example:443 HTTP/1.1"}
 
 
 @pytest.mark.parametrize("twin", ["sync", "async"])
