@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from anchor_uploads import (
     FileTooLarge,
     InvalidArgument,
     SourceError,
+    TimedOut,
     UnexpectedResponse,
     UploadClient,
     UploadedFile,
@@ -415,27 +417,45 @@ def test_uploads_over_tls_arrive_whole_on_one_connection(
     assert tls_server.connections == 1
 
 
-@pytest.mark.parametrize("secured", [False, True], ids=["http proxy", "https proxy"])
-@pytest.mark.parametrize("call", [SyncCall(), call_async], ids=["sync", "async"])
-def test_uploads_go_through_a_tunnel_and_an_early_answer_comes_back(
-    call: Call, secured: bool, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(params=[False, True], ids=["http proxy", "https proxy"])
+def tunnelled(
+    request: pytest.FixtureRequest, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RawServer]:
+    """The server of api.example, to which a proxy leads."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", "api.example").configure_cert(context)
-    content = os.urandom(3_000_000)
     with (
         RawServer(tls=context) as server,
-        Tunnel(server.port, context if secured else None) as tunnel,
+        Tunnel(server.port, context if request.param else None) as tunnel,
         authority.cert_pem.tempfile() as trusted,
     ):
         monkeypatch.setenv("HTTPS_PROXY", tunnel.url)
         monkeypatch.setenv("SSL_CERT_FILE", trusted)
-        call("https://api.example", "upload_file", SESSION, content, filename="a")
-        server.script = [answer_early(413, {}, after=1000)] * 3
-        with pytest.raises(FileTooLarge):
-            call("https://api.example", "upload_file", SESSION, bytes(50_000_000), filename="a")
-    assert server.requests[0].part()[1] == content
+        yield server
+        server.settle()
     assert set(tunnel.asked) == {"CONNECT api.example:443 HTTP/1.1"}
+
+
+default_engines = pytest.mark.parametrize("call", [SyncCall(), call_async], ids=["sync", "async"])
+
+
+@default_engines
+def test_uploads_go_through_a_tunnel_and_an_early_answer_comes_back(call: Call, tunnelled: RawServer) -> None:
+    tunnelled.script = [answer(), *[answer_early(413, {}, after=1000)] * 3]
+    content = os.urandom(3_000_000)
+    call("https://api.example", "upload_file", SESSION, content, filename="a")
+    assert tunnelled.requests[0].part()[1] == content
+    with pytest.raises(FileTooLarge):
+        call("https://api.example", "upload_file", SESSION, bytes(50_000_000), filename="a")
+
+
+@default_engines
+def test_a_deadline_holds_while_a_tunnel_takes_nothing(call: Call, tunnelled: RawServer) -> None:
+    tunnelled.script = [Exchange.wait]
+    started = time.monotonic()
+    with pytest.raises(TimedOut):
+        call("https://api.example", "upload_file", SESSION, bytes(50_000_000), filename="a", deadline=1)
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("twin", ["sync", "async"])
