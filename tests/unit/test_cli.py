@@ -118,17 +118,22 @@ def test_upload_goes_on_after_a_file_that_fails(
 
 
 def test_upload_takes_the_files_in_and_below_a_directory(
-    session_id: str, tmp_path: Path, anchor: LocalServer, capsys: pytest.CaptureFixture[str]
+    session_id: str,
+    tmp_path: Path,
+    anchor: LocalServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "deep" / "deeper").mkdir(parents=True)
-    for name in ("b.txt", "deep/a.txt", "deep/deeper/.c"):
+    (tmp_path / "~" / "deeper").mkdir(parents=True)
+    for name in ("b.txt", "~/a.txt", "~/deeper/.c"):
         (tmp_path / name).write_bytes(name.encode())
-    assert main(["upload", session_id, "-r", str(tmp_path), "--quiet"]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["upload", session_id, "-r", "b.txt", "~", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     assert {file.name: file.read_bytes() for file in anchor.uploads(session_id)} == {
         "b.txt": b"b.txt",
-        "a.txt": b"deep/a.txt",
-        ".c": b"deep/deeper/.c",
+        "a.txt": b"~/a.txt",
+        ".c": b"~/deeper/.c",
     }
 
 

@@ -148,6 +148,12 @@ def a_pipe(_directory: Path, content: bytes) -> Any:
     return os.fdopen(reading, "rb")
 
 
+def a_path_that_looks_like_home(directory: Path, content: bytes) -> Any:
+    (directory / "~").mkdir()
+    a_path(directory / "~", content)
+    return "~/a.bin"
+
+
 def a_spooled_file(_directory: Path, content: bytes) -> Any:
     file = tempfile.SpooledTemporaryFile(max_size=10)
     file.write(content)
@@ -158,6 +164,7 @@ def a_spooled_file(_directory: Path, content: bytes) -> Any:
 SOURCES: dict[str, Callable[[Path, bytes], Any]] = {
     "str path": lambda directory, content: str(a_path(directory, content)),
     "Path": a_path,
+    "path below a directory called ~": a_path_that_looks_like_home,
     "bytes": lambda _directory, content: content,
     "bytearray": lambda _directory, content: bytearray(content),
     "memoryview": lambda _directory, content: memoryview(content),
@@ -176,8 +183,9 @@ SOURCES: dict[str, Callable[[Path, bytes], Any]] = {
 @pytest.mark.parametrize("size", [0, 1, 1000, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, 2 * 1024 * 1024 + 7])
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_source_arrives_byte_for_byte(
-    upload: Upload, source: str, size: int, raw_server: RawServer, tmp_path: Path
+    upload: Upload, source: str, size: int, raw_server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     if source == "pipe":
         size = min(size, 1000)  # what fits into a pipe that nobody empties yet
     content = (TREACHEROUS * (size // len(TREACHEROUS) + 1))[:size]
@@ -248,6 +256,7 @@ REFUSED: dict[str, tuple[Callable[[Path], tuple[Any, dict[str, Any]]], type[Exce
     "number": (lambda _: (7, {}), SourceError, "is not a file"),
     "directory": (lambda directory: (directory, {}), SourceError, "is a directory"),
     "missing": (lambda directory: (directory / "none", {}), SourceError, "does not exist"),
+    "home": (lambda _: ("~/none", {}), SourceError, "does not exist in .* pass os.path.expanduser"),
     "empty path": (lambda _: ("", {}), SourceError, "does not exist"),
     "text file": (lambda _: (io.StringIO("x"), {"filename": "a"}), SourceError, "mode 'rb'"),
     "texts": (lambda _: (["x"], {"filename": "a"}), SourceError, "gave str where bytes are needed"),

@@ -94,12 +94,15 @@ def _opened(part: Part) -> Source:
 
 
 def _from_path(part: Part) -> Source:
-    path = os.path.expanduser(os.fsdecode(part.content))
+    path = os.fsdecode(part.content)
     with reading(part.label):
         try:
             status = os.stat(path)
         except FileNotFoundError as error:
             where = "" if os.path.isabs(path) else f" in {os.getcwd()!r}"
+            if path.startswith("~"):
+                # A file may be called so, and a shell has put the home directory in its place already.
+                where += ", where ~ is a name like others; for the home directory, pass os.path.expanduser(path)"
             raise SourceError(f"{part.label} does not exist{where}") from error
         if stat.S_ISDIR(status.st_mode):
             raise SourceError(f"{part.label} is a directory; pass the files in it one by one, or an archive of it")

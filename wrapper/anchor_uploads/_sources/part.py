@@ -117,7 +117,7 @@ class Part:
         status: os.stat_result | None = None
         if isinstance(content, (str, os.PathLike)) and not is_url(content):
             try:
-                status = os.stat(os.path.expanduser(content))
+                status = os.stat(content)
             except (OSError, ValueError):
                 # Opening it fails at once, and says why.
                 return Waits.BRIEFLY

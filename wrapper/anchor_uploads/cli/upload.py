@@ -218,6 +218,6 @@ class _Telling:
 
 def _size(paths: list[str]) -> int | None:
     try:
-        return sum(os.path.getsize(os.path.expanduser(path)) for path in paths)
+        return sum(os.path.getsize(path) for path in paths)
     except (OSError, ValueError):
         return None
