@@ -145,12 +145,12 @@ def answer(
     return behave
 
 
-def answer_early(status: int, body: object, *, after: int) -> Behaviour:
+def answer_early(status: int, body: object, *, after: int, headers: dict[str, str] | None = None) -> Behaviour:
     """Answer when `after` bytes of the body are there, and read no further."""
 
     def behave(exchange: Exchange) -> None:
         exchange.read(after)
-        exchange.reply(status, json_of(body), {"Connection": "close"})
+        exchange.reply(status, json_of(body), {"Connection": "close", **(headers or {})})
         exchange.close()
 
     return behave

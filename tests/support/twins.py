@@ -68,6 +68,12 @@ class SyncCall:
             own.get(base_url + "/x")
             return getattr(it, method)(*arguments, **options)
 
+    def with_its_owner(self, base_url: str, run: Callable[[Any, Any], Any], warm: str) -> Any:
+        """Return `run` of a client and of the one that was passed in, which has a connection to `warm` already."""
+        with self._clients(base_url, None) as (it, own):
+            own.get(warm)
+            return run(it, own)
+
     @contextmanager
     def _clients(
         self, base_url: str, client: dict[str, Any] | None, http: dict[str, Any] | None = None
@@ -126,6 +132,16 @@ class AsyncCall:
                 return await getattr(it, method)(*arguments, **options)
 
         return asyncio.run(run())
+
+    def with_its_owner(self, base_url: str, run: Callable[[Any, Any], Any], warm: str) -> Any:
+        """See `SyncCall`; what `run` returns is awaited."""
+
+        async def meet() -> Any:
+            async with self._clients(base_url, None) as (it, own):
+                await own.get(warm)
+                return await run(it, own)
+
+        return asyncio.run(meet())
 
     @asynccontextmanager
     async def _clients(

@@ -534,14 +534,3 @@ def test_a_directory_and_a_device_say_what_they_are(call: Call, raw_server: RawS
     if Path("/dev/zero").exists():
         with pytest.raises(SourceError, match="device"):
             call(raw_server.base_url, "upload_file", SESSION, "/dev/zero")
-
-
-@both
-@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid"), reason="needs POSIX homes")
-def test_a_tilde_is_the_home_directory(
-    call: Call, raw_server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "a.bin").write_bytes(b"at home")
-    call(raw_server.base_url, "upload_file", SESSION, "~/a.bin")
-    assert raw_server.requests[0].part()[1] == b"at home"

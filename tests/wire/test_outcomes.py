@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -54,7 +54,7 @@ from support.raw_server import (
     json_of,
     reset,
 )
-from support.twins import KEY, SESSION, Call, SyncCall, asynchronous, both, every_client, passed_in
+from support.twins import KEY, SESSION, AsyncCall, Call, SyncCall, asynchronous, both, every_client, passed_in
 
 MIB = 1024 * 1024
 LARGE = bytes(64 * MIB)
@@ -534,24 +534,33 @@ def test_of_a_long_answer_the_beginning_is_kept(status: int, call: Call, raw_ser
     assert caught.value.body == b"x" * 65536
 
 
+CHALLENGE = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+
+
 @passed_in
-def test_what_a_challenge_of_the_owners_own_auth_asks_for_is_sent_whole(call: Call, raw_server: RawServer) -> None:
-    challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
-    raw_server.script = [answer(401, b"", challenge), answer()]
-    content = bytes(range(256)) * 5000
+@pytest.mark.parametrize("source", ["memory", "path"])
+@pytest.mark.parametrize("early", [False, True])
+def test_what_a_challenge_of_the_owners_own_auth_asks_for_is_sent_whole(
+    call: Call, source: str, early: bool, narrow_server: RawServer, tmp_path: Path
+) -> None:
+    # After an early answer aiohttp gives up the connection, and has read ahead by then.
+    challenge = answer_early(401, {}, after=1000, headers=CHALLENGE) if early else answer(401, b"", CHALLENGE)
+    narrow_server.script = [challenge, answer()]
+    content = os.urandom(8 * MIB)
+    (tmp_path / "a.bin").write_bytes(content)
     calls: list[UploadProgress] = []
     uploaded = call(
-        raw_server.base_url,
+        narrow_server.base_url,
         "upload_file",
         SESSION,
-        io.BytesIO(content),
+        io.BytesIO(content) if source == "memory" else tmp_path / "a.bin",
         http={"auth": httpx.DigestAuth("user", "password")},
         client={"progress_interval": 0},
         checksum=True,
         on_progress=calls.append,
         **NAMED,
     )
-    assert [request.part()[1] for request in raw_server.requests] == [content, content]
+    assert [request.part()[1] for request in narrow_server.requests if request.complete][-1] == content
     assert uploaded.sha256 == hashlib.sha256(content).hexdigest()
     assert max(progress.sent for progress in calls) == len(content)
 
@@ -580,6 +589,114 @@ def test_what_a_passed_in_transport_raises_of_its_own_leaves_the_outcome_open() 
         pytest.raises(OutcomeUnknown, match="broken"),
     ):
         client.upload_file(SESSION, b"x", **NAMED)
+
+
+class Signature(httpx.Auth):
+    """Reads the whole request before a connection is made, and sends it to `other` after a 401."""
+
+    requires_request_body = True
+
+    def __init__(self, other: int) -> None:
+        self._other = other
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        response = yield request
+        if response.status_code == 401:
+            request.url = request.url.copy_with(port=self._other)
+            yield request
+
+
+@passed_in
+@pytest.mark.parametrize("challenged", [False, True])
+def test_what_no_connection_was_made_for_was_not_sent(call: Call, challenged: bool, raw_server: RawServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobodys = closed.getsockname()[1]
+    raw_server.script = [answer(401)]
+    base_url = raw_server.base_url if challenged else f"http://127.0.0.1:{nobodys}"
+    options = {"http": {"auth": Signature(nobodys)}, "client": {"max_retries": 0}}
+    with pytest.raises(ConnectionFailed, match="nothing was saved"):
+        call(base_url, "upload_file", SESSION, b"x", **options, **NAMED)
+    assert len(raw_server.requests) == challenged
+
+
+def test_causes_that_go_round_in_a_circle_end() -> None:
+    def fail(_request: httpx.Request) -> httpx.Response:
+        first, second = ValueError("first"), ValueError("second")
+        first.__cause__, second.__cause__ = second, first
+        raise first
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(fail)) as own,
+        UploadClient(api_key=KEY, http_client=own, max_retries=0) as client,
+        pytest.raises(OutcomeUnknown, match="first"),
+    ):
+        client.upload_file(SESSION, b"x", **NAMED)
+
+
+# aiohttp's streams are not looked into.
+@pytest.mark.parametrize("call", [SyncCall(httpx.Client), AsyncCall(httpx.AsyncClient)], ids=["sync", "async"])
+def test_a_request_that_a_callback_makes_over_the_same_client_says_nothing_of_the_upload(
+    call: Call, raw_server: RawServer, narrow_server: RawServer
+) -> None:
+    def refuse(exchange: Exchange) -> None:
+        exchange.read(1000)
+        exchange.reply(413, b"{}")
+        exchange.wait(0.3)
+        exchange.open = False
+
+    narrow_server.script = [answer(), refuse]
+
+    def run(it: Any, own: Any) -> Any:
+        async def post_async() -> None:
+            with suppress(httpx.HTTPError):
+                await own.post(narrow_server.base_url, content=bytes(8 * MIB))
+
+        def post(progress: UploadProgress) -> Any:
+            if progress.sent < progress.total:
+                return None
+            if isinstance(own, httpx.AsyncClient):
+                return post_async()
+            with suppress(httpx.HTTPError):
+                return own.post(narrow_server.base_url, content=bytes(8 * MIB))
+
+        return it.upload_file(SESSION, b"x" * 100, on_progress=post, **NAMED)
+
+    assert call.with_its_owner(raw_server.base_url, run, narrow_server.base_url).status == "success"
+
+
+@both
+@pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration])
+@pytest.mark.parametrize("at", [0, 3 * MIB])
+def test_what_ends_an_iteration_does_not_end_the_file(
+    call: Call, kind: type[Exception], at: int, raw_server: RawServer
+) -> None:
+    def end(progress: UploadProgress) -> None:
+        if progress.sent == at:
+            raise kind
+
+    with pytest.raises(RuntimeError, match=kind.__name__):
+        call(raw_server.base_url, "upload_file", SESSION, bytes(3 * MIB), on_progress=end, **NAMED)
+
+
+@every_client
+@pytest.mark.parametrize("raised", ["by the file", "by on_progress"])
+def test_what_comes_of_the_file_leads_to_no_request_and_so_not_to_the_key(
+    call: Call, raised: str, raw_server: RawServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(5 * MIB))
+
+    def change(progress: UploadProgress) -> None:
+        if 0 < progress.sent < progress.total:
+            if raised == "by on_progress":
+                raise KeyError("enough")
+            with path.open("ab") as file:
+                file.write(b"x")
+
+    with pytest.raises((SourceError, KeyError)) as caught:
+        call(raw_server.base_url, "upload_file", SESSION, path, client={"api_key": SECRET}, on_progress=change)
+    assert leaks(caught.value) == []
+    assert caught.value.__context__ is None
 
 
 @every_client

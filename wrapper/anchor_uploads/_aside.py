@@ -104,6 +104,10 @@ class Aside(Generic[Result]):
         finally:
             self.abandon()
 
+    def wait(self) -> None:
+        """Wait until the work is done, whoever takes its result."""
+        wait_in_turns(self._done.wait)
+
     def abandon(self) -> None:
         """Stop waiting, if the result was not taken."""
         with self._lock:
@@ -137,7 +141,9 @@ class Aside(Generic[Result]):
 
     def _clean_up(self, unwanted: Callable[[Result], object] | None) -> None:
         if unwanted is not None and self._error is None:
-            unwanted(cast(Result, self._result))
+            # Nobody waits who could be told, and the thread has other work to do.
+            with suppress(Exception):
+                unwanted(cast(Result, self._result))
 
 
 class _Worker(threading.Thread):

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 import anyio
@@ -60,9 +61,21 @@ class UploadProgress:
 ProgressCallback = Callable[[UploadProgress], object]
 
 
+def called(callback: Callable[[Any], object], what: object) -> object:
+    """Call a caller's function, in the midst of an iteration, of which nothing that it raises may pass for the end."""
+    try:
+        return callback(what)
+    except (StopIteration, StopAsyncIteration) as error:
+        raise _no_end(error) from error
+
+
+def _no_end(error: Exception) -> RuntimeError:
+    return RuntimeError(f"a callback raised {type(error).__name__}")
+
+
 def tell(callback: Callable[[Any], object], what: object) -> None:
     """Call a caller's function. Raises what it raises, and `InvalidArgument` if it has to be awaited."""
-    if inspect.isawaitable(awaitable := callback(what)):
+    if inspect.isawaitable(awaitable := called(callback, what)):
         if inspect.iscoroutine(awaitable):
             awaitable.close()
         name = "on_progress" if isinstance(what, UploadProgress) else "on_result"
@@ -90,7 +103,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
     content_type and content_length (bytes) belong into the headers. on_progress is called by `announce`, then every
     `interval` seconds at most, and at the end. `sent` tells how much may have left: the whole from the moment that the
     block with the closing boundary is handed over. `sha256` is the hexadecimal digest of the file then, if `checksum`
-    is set. `raised` is what the source or `on_progress` raised, or `TimeIsUp`.
+    is set.
     """
 
     def __init__(
@@ -122,7 +135,8 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.content_length = len(self._head) + source.size + len(self._tail)
         self.sent = Sent.NOTHING
         self.sha256: str | None = None
-        self.raised: Exception | None = None
+        self._raised: Exception | None = None
+        self._traceback: TracebackType | None = None
         self.on_handed_over: Callable[[bool], None] | None = None
         """Called with True when a block is handed over, and with False when the network has taken it."""
         self._pieces: Iterator[_Piece] = iter(())
@@ -184,6 +198,11 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
                 return self._handed_over(piece)
         raise StopAsyncIteration
 
+    @property
+    def raised(self) -> Exception | None:
+        """What the source or `on_progress` raised, or `TimeIsUp`: as it was raised, without what a transport added."""
+        return self._raised and self._raised.with_traceback(self._traceback)
+
     async def told(self) -> None:
         """Wait until `on_progress` is done with the last block. Raises what it raises."""
         if self._telling:
@@ -203,10 +222,14 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
     def _begin(self, block_size: int) -> None:
         # httpx sends a request again when its client's own `auth` has to answer a challenge.
         again, self._begun = self._begun, True
-        self._count, self._last = 0, None
-        self._pieces = self._made(block_size, again=again)
+        ahead, self._ahead = self._ahead, None
+        self._count, self._last, self.sent = 0, None, Sent.NOTHING
+        self._pieces = self._made(block_size, again=again, after=ahead)
 
-    def _made(self, block_size: int, *, again: bool) -> Iterator[_Piece]:
+    def _made(self, block_size: int, *, again: bool, after: Aside[_Piece | None] | None) -> Iterator[_Piece]:
+        if after:
+            # It reads from the same source.
+            after.wait()
         if again:
             self._source.rewind()
         digest = hashlib.sha256() if self._checksum else None
@@ -249,19 +272,22 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     async def _tell_async(self, progress: UploadProgress | None, *, beside: bool = False) -> None:
         """beside: let the body end meanwhile; aiohttp breaks off one that is not at its end when the answer comes."""
-        if progress and self._on_progress and inspect.isawaitable(awaitable := self._on_progress(progress)):
+        if progress and self._on_progress and inspect.isawaitable(awaitable := called(self._on_progress, progress)):
             with suppress(RuntimeError):  # on trio, which has no aiohttp
                 if beside:
                     self._telling = asyncio.ensure_future(awaitable, loop=asyncio.get_running_loop())
                     return
-            await awaitable
+            try:
+                await awaitable
+            except StopAsyncIteration as error:
+                raise _no_end(error) from error
 
     @contextmanager
     def _noting_what_is_raised(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            self.raised = error
+            self._raised, self._traceback = error, error.__traceback__
             raise
 
 

@@ -189,17 +189,19 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
     async def close(self) -> None:
         """Close the idle connections; each that is in use is closed when its call is done."""
         self._closed = True
-        if self._at_the_end is not None and self._loop is event_loop():
-            await self._at_the_end.aclose()
+        if self._loop is event_loop():
+            at_the_end, self._at_the_end = self._at_the_end, None
+            if at_the_end is not None:
+                await at_the_end.aclose()
 
     async def _send(self, send: Send) -> Answer | NoAnswer:
         exchange = Exchange(send, foreign=self._passed_in is not None, proxy=self._proxy)
         try:
             with exchange.under_way():
-                if send.body:
-                    await send.body.announce_async()
-                async with self._client(exchange) as client:
-                    with anyio.CancelScope() as writing, anyio.fail_after(exchange.left()) as scope:
+                with anyio.CancelScope() as writing, anyio.fail_after(exchange.left()) as scope:
+                    if send.body:
+                        await send.body.announce_async()
+                    async with self._client(exchange) as client:
                         exchange.bound_writes(writing)
                         request = exchange.request(client)
                         try:
@@ -219,8 +221,8 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
                             if not exchange.whole:
                                 with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
                                     await response.aclose()
-                    if writing.cancelled_caught:
-                        raise httpx.WriteTimeout("the network took nothing")
+                if writing.cancelled_caught:
+                    raise httpx.WriteTimeout("the network took nothing")
         finally:
             if stream := exchange.left_open():
                 with anyio.CancelScope(shield=True):

@@ -78,13 +78,13 @@ class Exchange:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Note what goes wrong with the network; what the source or the caller's own code raises goes on."""
+        """Note what goes wrong; `outcome` tells what it is."""
         try:
             with self._watch.serving():
                 yield
             self._problem = None
         except Exception as error:
-            self._problem = self._noted(error)
+            self._problem = error
         finally:
             if self._send.body:
                 self._send.body.abandon()
@@ -123,21 +123,25 @@ class Exchange:
         return self._watch.stream if self._problem and lost else None
 
     def outcome(self) -> Answer | NoAnswer:
+        """Return what came of it. What the source or the caller's own code raised goes on.
+
+        To be called when nothing is handled any more: what is raised would lead to that, and so perhaps to the key.
+        """
         body = self._send.body
+        if self._problem:
+            self._problem = self._known(self._problem)
         if self._response is not None:
             sent = body.sent if body else Sent.WHOLE
             content = bytes(self._body[: self._send.operation.keep])
             return Answer(self._response.status_code, self._response.headers, content, sent, self._problem)
         problem = self._problem or TimeIsUp()
-        if body:
-            sent = body.sent
-        elif self._watch.traced:
-            sent = self._watch.sent
-        else:
-            sent = Sent.NOTHING if isinstance(problem, _NOTHING_SENT) else Sent.WHOLE
+        # A body may have been read for other reasons than to be sent, such as a signature of the client's own `auth`.
+        nothing = self._watch.sent is Sent.NOTHING if self._watch.traced else isinstance(problem, _NOTHING_SENT)
+        sent = Sent.NOTHING if nothing else body.sent if body else Sent.WHOLE
         return NoAnswer(problem, sent, through=str(self._proxy) if self._proxy else None)
 
-    def _noted(self, error: Exception) -> Exception:
+    def _known(self, error: Exception) -> Exception:
+        """Return what `error` is, in words of httpx and without the key."""
         raised = self._send.body.raised if self._send.body else None
         if raised is not None:
             # Whatever the transport made of it: this is what happened.
@@ -150,8 +154,9 @@ class Exchange:
         elif not isinstance(error, _OF_THE_NETWORK) and (not self._foreign or isinstance(error, AnchorUploadsError)):
             raise error
         if isinstance(error, httpx.ConnectTimeout) and not isinstance(error.__cause__, _OF_TIME):
-            # What aiohttp's transport makes of any connection that breaks.
-            broken = httpx.NetworkError(str(error))
+            # What aiohttp's transport makes of any connection that breaks, or that was not made.
+            unmade = "ClientConnectorError" in (kind.__name__ for kind in type(error.__cause__).__mro__)
+            broken = (httpx.ConnectError if unmade else httpx.NetworkError)(str(error))
             broken.__cause__ = error.__cause__
             error = broken
         if hasattr(error, "request_info"):
@@ -170,7 +175,10 @@ def _url(text: str) -> httpx.URL:
 def _bare(error: Exception) -> Exception:
     """Return `error` without what shows the key: the request, and the frames whose variables hold its headers."""
     link: BaseException | None = error
-    while link is not None:
+    # Those of others may go round in a circle.
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
         link.__traceback__ = None
         if isinstance(link, httpx.RequestError):
             link._request = None

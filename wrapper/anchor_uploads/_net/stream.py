@@ -56,6 +56,7 @@ class Watch:
         self.sent = Sent.NOTHING
         self.stream: Any = None
         """The stream of a connection that this request has made."""
+        self._served: Tapped | AsyncTapped | None = None
         self._settings = send.settings.timeouts
         bound = self.deadline.bound
         self.timeouts: dict[str, float | None] = {
@@ -73,6 +74,11 @@ class Watch:
             yield
         finally:
             _current.reset(token)
+
+    def serves(self, tapped: Tapped | AsyncTapped) -> bool:
+        """Tell whether it is this request that a stream is used for: a callback may make one of its own meanwhile."""
+        self._served = self._served or tapped
+        return self._served is tapped
 
     def answered(self) -> None:
         """Bound the wait for the rest of an answer whose first part is there."""
@@ -92,6 +98,9 @@ class Watch:
     def _note(self, event: str, information: dict[str, Any], tapped: Any) -> None:
         protocol, _, moment = event.partition(".")
         self.traced = True
+        if moment in ("connect_tcp.started", "connect_unix_socket.started"):
+            # Of an earlier one, an answer came: the client's own `auth` has more to send.
+            self.sent = Sent.NOTHING
         if "timeout" in information and moment.endswith(".started"):
             information["timeout"] = self.deadline.bound(information["timeout"])
         elif moment in ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete"):
@@ -99,6 +108,8 @@ class Watch:
             tap(self.stream, tapped)
         elif moment == "send_request_headers.started" and information["request"].method != b"CONNECT":
             self.sent, self.http11 = Sent.WHOLE, protocol == "http11"
+            # Whoever writes next writes these headers.
+            self._served = None
             if not self.http11:
                 # While it waits to be allowed to send, HTTP/2 reads.
                 self.timeouts["read"] = self._settings.write
@@ -120,6 +131,11 @@ class Watch:
 
 
 _current: ContextVar[Watch | None] = ContextVar("anchor_uploads_watch", default=None)
+
+
+def _watch_over(tapped: Tapped | AsyncTapped) -> Watch | None:
+    watch = _current.get()
+    return watch if watch and watch.serves(tapped) else None
 
 
 def tap_pool(client: Any, tapped: type[Tapped] | type[AsyncTapped]) -> None:
@@ -173,11 +189,11 @@ class Tapped:
         stream.read, stream.write = self.read, self.write  # type: ignore[method-assign]
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        watch = _current.get()
+        watch = _watch_over(self)
         return self._ear.take() or self._read(max_bytes, watch.deadline.bound(timeout) if watch else timeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        watch = _current.get()
+        watch = _watch_over(self)
         sock = _socket(self._stream)
         if watch is None or sock is None or not watch.http11:
             self._write(buffer, watch.deadline.bound(timeout) if watch else timeout)
@@ -220,7 +236,7 @@ class AsyncTapped:
         if not buffer:
             # The end of a body, which httpcore writes, too: all is out by now, and what was heard is no early answer.
             return
-        watch = _current.get()
+        watch = _watch_over(self)
         # A write that timed out may still go on in the event loop's own buffer; one that failed does not.
         with _cutting(watch, httpcore.WriteError), _as_write_error():
             if self._ear.answered:
