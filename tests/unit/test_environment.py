@@ -31,6 +31,7 @@ def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
         ("HTTPS_PROXY", "http://proxy:3128", "https://h", "http://proxy:3128"),
         ("https_proxy", "proxy:3128", "https://h", "http://proxy:3128"),
         ("ALL_PROXY", "https://user:pass@proxy", "https://h", "https://user:pass@proxy"),
+        ("HTTPS_PROXY", "http://user:pass/word@proxy:3128", "https://h", "http://user:pass/word@proxy:3128"),
         ("HTTP_PROXY", "http://proxy:3128", "https://h", None),
         ("HTTPS_PROXY", "", "https://h", None),
     ],

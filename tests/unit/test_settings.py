@@ -56,6 +56,10 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str) -> No
         "https://",
         "https://user:secret@h",
         "https://h?x=1",
+        "https://h?",
+        "https://h#",
+        "https://h/x?",
+        "https://@h",
         "https://h:x",
         "http://[::1",
     ],
@@ -65,7 +69,14 @@ def test_a_base_url_that_cannot_be_right_is_refused(url: str) -> None:
         settings(api_key="k", base_url=url)
     assert "secret" not in str(caught.value)
     # Of some a part may be a secret.
-    assert (f"the base URL {url.rstrip('/')!r} must" in str(caught.value)) != ("@" in url or "?" in url)
+    assert (f"the base URL {url.rstrip('/')!r} must" in str(caught.value)) != any(mark in url for mark in "@?#")
+
+
+@pytest.mark.parametrize(("key", "url"), [("https://api.anchorbrowser.io", "sk-secret"), ("sk-secret", "sk-secret")])
+def test_a_key_in_the_place_of_the_base_url_is_not_shown(key: str, url: str) -> None:
+    with pytest.raises(InvalidArgument, match="base URL") as caught:
+        settings(api_key=key, base_url=url)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "5"])

@@ -48,12 +48,15 @@ def attempts(*outcomes: Any, **settings: Any) -> tuple[Any, list[float]]:
     """What a call comes to whose attempts come to `outcomes`, and how long it paused between them."""
     pauses: list[float] = []
     settings = {"max_retries": 9, **settings}
+    idempotent = settings.pop("idempotent", False)
 
     def attempt(number: int) -> Calls[Any]:
         yield Pause(0)
         return outcomes[number - 1]
 
-    steps = table.repeated(attempt, Settings("key", **settings), Deadline(settings.get("deadline")))
+    steps = table.repeated(
+        attempt, Settings("key", **settings), Deadline(settings.get("deadline")), idempotent=idempotent
+    )
     try:
         result = run(steps, lambda step: pauses.append(step.seconds))
     except AnchorUploadsError as error:
@@ -80,13 +83,27 @@ def test_a_deadline_that_would_pass_in_a_pause_ends_the_call_at_once() -> None:
     assert attempts(last, "done", deadline=4) == (last, [])
 
 
-@pytest.mark.parametrize("last", [TimedOut("late; nothing was saved"), SourceError("gone; nothing was saved")])
+@pytest.mark.parametrize(
+    "last", [TimedOut("late; nothing was saved"), SourceError("gone; nothing was saved"), status(404), status(500)]
+)
 def test_that_the_last_attempt_saved_nothing_is_not_all_if_an_earlier_one_may_have(last: AnchorUploadsError) -> None:
     unknown = OutcomeUnknown("it may have taken effect")
     result, _pauses = attempts(unknown, last, retry_unknown=True, max_retries=1)
     assert type(result) is OutcomeUnknown
     assert str(unknown) in str(result)
     assert str(last) in str(result)
+    assert result.__cause__ is last
+
+
+def test_of_what_is_the_same_the_second_time_the_answer_counts() -> None:
+    unknown, last = OutcomeUnknown("it may have taken effect"), status(404)
+    assert attempts(unknown, last, idempotent=True)[0] is last
+    assert type(attempts(unknown, TimedOut("late"), idempotent=True, max_retries=1)[0]) is OutcomeUnknown
+
+
+def test_as_many_retries_as_anybody_asks_for_are_made() -> None:
+    result, pauses = attempts(*[status(503)] * 1500, "done", max_retries=2000)
+    assert (result, len(pauses)) == ("done", 1500)
 
 
 def test_an_unknown_outcome_is_sent_again_only_where_that_is_harmless() -> None:

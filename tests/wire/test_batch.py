@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +25,8 @@ from anchor_uploads import (
     AsyncUploadClient,
     FailedUpload,
     InvalidArgument,
+    OutcomeUnknown,
+    ServerError,
     SourceError,
     UploadClient,
     UploadedFile,
@@ -34,7 +36,9 @@ from anchor_uploads import (
     UploadsInterrupted,
 )
 from support.raw_server import Exchange, RawServer, answer
-from support.twins import KEY, SESSION, Call, both
+from support.twins import KEY, SESSION, AsyncCall, Call, SyncCall, both
+
+both_engines = pytest.mark.parametrize("call", [SyncCall(), AsyncCall()], ids=["sync", "async"])
 
 
 def names(server: RawServer) -> set[str]:
@@ -264,7 +268,7 @@ def test_what_a_file_itself_raises_is_the_failure_of_that_file(call: Call, raw_s
     assert isinstance(report.failed[0].error.__cause__, ZeroDivisionError)
 
 
-@both
+@both_engines
 def test_another_process_uploads_paths_and_bytes_and_refuses_what_cannot_go_there(
     call: Call, raw_server: RawServer, tmp_path: Path
 ) -> None:
@@ -289,6 +293,89 @@ def test_another_process_uploads_paths_and_bytes_and_refuses_what_cannot_go_ther
         ("a.txt", 1, 1),
         ("b.txt", 2, 2),
     ]
+
+
+@pytest.mark.parametrize("call", [SyncCall(httpx.Client), AsyncCall(httpx.AsyncClient)], ids=["sync", "async"])
+@pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_no_executor_goes_past_a_client_that_was_passed_in(
+    call: Call, kind: type[Executor], raw_server: RawServer
+) -> None:
+    http = {"headers": {"X-Team": "billing"}}
+    with kind() as executor:
+        arguments = (raw_server.base_url, "upload_files", SESSION, {"a": b"a"})
+        if isinstance(call, SyncCall) and kind is ThreadPoolExecutor:
+            call(*arguments, executor=executor, http=http)
+            assert raw_server.requests[0].headers["X-Team"] == "billing"
+            return
+        with pytest.raises(InvalidArgument, match="not through the http_client"):
+            call(*arguments, executor=executor, http=http)
+    assert raw_server.connections == 0
+
+
+class Dying(Executor):
+    """Loses its worker with the first file, as `ProcessPoolExecutor` does, and takes no other then."""
+
+    def __init__(self) -> None:
+        self._dead = False
+
+    def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+        if self._dead:
+            raise BrokenExecutor("its worker has died")
+        self._dead = True
+        future = Future[Any]()
+        future.set_exception(BrokenExecutor("its worker died"))
+        return future
+
+
+@both_engines
+def test_what_became_of_a_file_in_a_worker_that_died_is_not_known(call: Call, raw_server: RawServer) -> None:
+    files = {"a": b"a", "b": b"b", "c": b"c"}
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, files, executor=Dying(), concurrency=1)
+    assert isinstance(report.failed[0].error, OutcomeUnknown)
+    assert "'a' may have been uploaded: BrokenExecutor: its worker died" in str(report.failed[0].error)
+    assert [failed.name for failed in report.failed] == ["a", "b", "c"]
+
+
+@both
+@pytest.mark.filterwarnings("error")
+def test_a_warning_that_is_an_error_does_not_say_that_a_file_is_not_there(call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [answer(201)]
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, {"a": b"a", "b": b"b"}, concurrency=1)
+    assert "'a' may have been uploaded: ContractDrift" in str(report.failed[0].error)
+    assert [uploaded.name for uploaded in report.uploaded] == ["b"]
+
+
+@both
+def test_what_can_be_no_file_is_a_failure_of_its_own_among_others_that_are_drawn(
+    call: Call, raw_server: RawServer
+) -> None:
+    def files() -> Iterator[Any]:
+        yield "a.txt", b"1"
+        yield "b.txt", b"2", 123
+        yield 7
+        yield "c.txt", b"3"
+
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, files())
+    assert [uploaded.name for uploaded in report.uploaded] == ["a.txt", "c.txt"]
+    assert [(failed.index, type(failed.error)) for failed in report.failed] == [(1, InvalidArgument), (2, SourceError)]
+
+
+@both
+def test_no_option_of_a_batch_is_found_wrong_only_with_its_files(call: Call, raw_server: RawServer) -> None:
+    with pytest.raises(InvalidArgument, match="checksum"):
+        call(raw_server.base_url, "upload_files", SESSION, {"a": b"a"}, checksum="yes")
+    assert raw_server.connections == 0
+
+
+def test_files_that_have_to_be_awaited_are_refused_by_the_sync_client(raw_server: RawServer) -> None:
+    async def files() -> AsyncIterator[Any]:
+        yield "a", b"a"
+
+    with (
+        UploadClient(api_key=KEY, base_url=raw_server.base_url) as client,
+        pytest.raises(InvalidArgument, match="AsyncUploadClient"),
+    ):
+        client.upload_files(SESSION, files())  # type: ignore[arg-type]
 
 
 def test_a_pool_of_threads_that_is_passed_in_takes_any_source_and_stays_open(raw_server: RawServer) -> None:
@@ -342,6 +429,39 @@ def test_a_batch_that_is_stopped_ends_what_is_in_its_midst(raw_server: RawServer
     raw_server.settle()
     assert caught.value.report == UploadReport((), ())
     assert not raw_server.requests[0].complete
+
+
+@pytest.mark.parametrize("waits_for", ["the next attempt", "a pipe"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this platform")
+def test_a_batch_that_is_stopped_waits_for_nothing_but_answers(
+    waits_for: str, raw_server: RawServer, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    begun = threading.Event()
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.reply(503, b"{}", {"Retry-After": "60"})
+        begun.set()
+
+    raw_server.script = [refuse]
+    waiting: Any = ("a.bin", b"1") if waits_for == "the next attempt" else ("a.bin", tmp_path / "pipe")
+
+    def files() -> Iterator[Any]:
+        yield waiting
+        begun.wait(5 if waits_for == "the next attempt" else 0.3)
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with (
+        UploadClient(api_key=KEY, base_url=raw_server.base_url) as client,
+        pytest.raises(UploadsInterrupted) as caught,
+    ):
+        client.upload_files(SESSION, files(), concurrency=2)
+    assert time.monotonic() - started < 15
+    # What was tried is told of, as it ended.
+    told = [type(failed.error) for failed in caught.value.report.failed]
+    assert told == ([ServerError] if waits_for == "the next attempt" else [])
 
 
 class Hesitant(httpx.HTTPTransport):

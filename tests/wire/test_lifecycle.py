@@ -406,6 +406,13 @@ def test_an_async_client_that_is_passed_in_closed_is_refused(backend: str, raw_s
     anyio.run(run, backend=backend)
 
 
+@pytest.mark.anyio
+async def test_two_may_close_an_async_client_at_once(raw_server: RawServer) -> None:
+    client = AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url)
+    await client.upload_file(SESSION, b"x", filename="a")
+    await asyncio.gather(client.close(), client.close())
+
+
 # What the server does with the uploads under which a client is closed: between two of them, or in their midst.
 CLOSED_UNDER = pytest.mark.parametrize("behaviour", [answer(), read_slowly], ids=["between", "in the midst"])
 # httpx by itself forgets a connection that comes to stand while its client is closed.

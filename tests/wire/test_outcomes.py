@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import math
 import os
 import pickle
@@ -393,6 +394,8 @@ def test_a_saved_file_is_not_reported_as_failed(call: Call, row: str, raw_server
     with pytest.warns(UserWarning, match=place) as warned:
         uploaded: UploadedFile = call(raw_server.base_url, "upload_file", SESSION, b"x", **NAMED)
     assert [warning.category for warning in warned] == [anchor_uploads.ContractDrift]
+    # Python keeps the text of each warning.
+    assert SESSION not in str(warned[0].message)
     said = {"status": None, "message": None, "path": None, **known}
     assert {name: getattr(uploaded, name) for name in said} == said
     assert len(raw_server.requests) == 1
@@ -710,6 +713,36 @@ def test_an_error_does_not_lead_to_its_request_and_so_to_the_key(call: Call, raw
         _ = cause.request
 
 
+# aiohttp itself asks once more, and nobody hears of the first.
+@pytest.mark.parametrize("call", [SyncCall(), AsyncCall()], ids=["sync", "async"])
+def test_the_end_of_a_session_that_an_attempt_without_an_answer_made_is_no_failure(
+    call: Call, raw_server: RawServer
+) -> None:
+    raw_server.script = [reset(after=None), answer(404, {"error": {"code": 404, "message": "Session not found"}})]
+    assert call(raw_server.base_url, "end_session", SESSION) is None
+    with pytest.raises(SessionNotFound):
+        raw_server.script = [answer(404, {"error": {"code": 404, "message": "Session not found"}})]
+        call(raw_server.base_url, "end_session", SESSION)
+
+
+@both
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (200, {"error": {"code": 500, "message": "Failed to upload file"}}, "says success, and holds an error"),
+        (200, {"data": {"message": "x" * 70_000}}, "is longer than any of this API"),
+        (500, {"error": {"code": 500, "message": "one\ntwo\x1b[2J"}}, r"one two\\x1b\[2J"),
+    ],
+)
+def test_what_is_no_success_is_told_in_one_line_that_is_true(
+    call: Call, status: int, body: Any, told: str, raw_server: RawServer
+) -> None:
+    raw_server.script = [answer(status, body)]
+    with pytest.raises((UnexpectedResponse, ServerError), match=told) as caught:
+        call(raw_server.base_url, "upload_file", SESSION, b"x", client={"max_retries": 0}, **NAMED)
+    assert str(caught.value).isprintable()
+
+
 @every_client
 def test_only_what_has_a_body_of_json_says_so(call: Call, raw_server: RawServer) -> None:
     raw_server.script = [CREATED]
@@ -722,6 +755,8 @@ def test_only_what_has_a_body_of_json_says_so(call: Call, raw_server: RawServer)
 
 SECRET = "sk-se/cret+key=1"
 FORMS = sorted({SECRET, quote(SECRET), quote(SECRET, safe=""), quote_plus(SECRET)})
+# Texts are cut at 300 letters, and bodies at 64 KiB; nobody knows half a key again.
+BEGINNING = SECRET[:-1]
 PAGE = f"<html>No answer to {' or '.join(f'GET /?apiKey={form}' for form in FORMS)}</html>".encode()
 CREATE: tuple[str, tuple[Any, ...], dict[str, Any]] = ("create_session", (), {})
 UPLOAD: tuple[str, tuple[Any, ...], dict[str, Any]] = ("upload_file", (SESSION, b"x"), NAMED)
@@ -736,6 +771,13 @@ QUOTING: dict[str, tuple[int, Any, tuple[str, tuple[Any, ...], dict[str, Any]]]]
     "401": (401, PAGE, CREATE),
     "500": (500, {"error": {"code": SECRET, "message": PAGE.decode()}}, UPLOAD),
     "502": (502, PAGE, UPLOAD),
+    "where a text is cut": (
+        500,
+        {"error": {"code": 1, "message": f"{'x' * (300 - len(SECRET))}-{SECRET} is none"}},
+        UPLOAD,
+    ),
+    "where a body is cut": (502, b"y" * (64 * 1024 - len(BEGINNING)) + SECRET.encode() + b"y", UPLOAD),
+    "where what is read is cut": (502, b"y" * 64 * 1024 + 6 * SECRET.encode(), UPLOAD),
 }
 
 
@@ -749,7 +791,7 @@ def leaks(error: BaseException) -> list[str]:
         "traceback": traceback_of(error),
         "cause": repr(error.__cause__),
     }
-    return [view for view, text in shown.items() if any(form in text for form in FORMS)]
+    return [view for view, text in shown.items() if any(form in text for form in (*FORMS, BEGINNING))]
 
 
 def traceback_of(error: BaseException) -> str:
@@ -796,6 +838,31 @@ def test_the_key_is_in_nothing_that_a_transport_tells_of_an_answer_that_is_none(
         call(raw_server.base_url, "upload_file", SESSION, bytes(3_000_000), client=client, **NAMED)
     assert leaks(caught.value) == []
     assert not [form for form in FORMS if form in caplog.text]
+
+
+@both
+@pytest.mark.parametrize("key", ['sk-"quoted"key', "sk-back\\slash", "sk-sl/ash"])
+def test_a_key_is_known_again_as_json_has_it(call: Call, key: str, raw_server: RawServer) -> None:
+    told = json.dumps({"error": f"no such key: {key}"}).replace("/", "\\/")
+    raw_server.script = [answer(200, told.encode())]
+    with pytest.raises(UnexpectedResponse) as caught:
+        call(raw_server.base_url, "create_session", client={"api_key": key})
+    assert "no such key: …" in str(caught.value)
+    assert "no such key: …".encode() in caught.value.body
+
+
+@pytest.mark.parametrize("at", ["one call", "settings", "the environment"])
+def test_the_key_is_in_no_variable_of_the_frames_of_an_error(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AnchorUploadsError) as caught:
+        if at == "one call":
+            options = {"api_key": SECRET, "base_url": "http://127.0.0.1:1", "max_retries": 0}
+            anchor_uploads.upload_file(SESSION, b"x", **options, **NAMED)
+        elif at == "settings":
+            UploadClient(api_key=SECRET, deadline=-1)
+        else:
+            monkeypatch.setenv("HTTPS_PROXY", "nonsense://x")
+            UploadClient(api_key=SECRET)
+    assert leaks(caught.value) == []
 
 
 @both

@@ -9,18 +9,21 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
-from anchor_uploads import SourceError
+from anchor_uploads import AsyncUploadClient, SourceError, TimedOut, UploadProgress
 from support import node, parsers
 from support.raw_server import RawServer, answer
-from support.twins import SESSION, Call, both, call_async, call_sync
+from support.twins import KEY, SESSION, Call, both, call_async, call_sync
 
 # Each line would end the part under a boundary that some client uses or that could be guessed.
 TREACHEROUS = b"start\r\n--+++\r\n--+++--\r\n\r\n--\r\n----\r\n--boundary--\r\n" + bytes(range(256)) * 3
@@ -171,7 +174,8 @@ def test_what_is_behind_a_url_is_sent_again_from_its_start(
     [
         ("memory://bucket/none.bin", "does not exist"),
         ("nosuch://bucket/a.bin", "nosuch"),
-        ("sftp://user:secret@host/a.bin", "needs a package that is not there: .*paramiko"),
+        ("sftp://user:s3cret@host/a.bin", "needs a package that is not there: .*paramiko"),
+        ("http://user:s3cret@127.0.0.1:1/a.bin?signature=s3cret", "cannot be fetched: .*127.0.0.1:1"),
     ],
 )
 def test_a_url_that_cannot_be_read_says_why_and_shows_no_secret(
@@ -179,8 +183,109 @@ def test_a_url_that_cannot_be_read_says_why_and_shows_no_secret(
 ) -> None:
     with pytest.raises(SourceError, match=text) as caught:
         call(raw_server.base_url, "upload_file", SESSION, url)
-    assert "secret" not in str(caught.value)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
     assert raw_server.connections == 0
+
+
+class Forgetful(MemoryFile):
+    """Cannot be closed, as a connection that was lost, and tells of each time that somebody tries."""
+
+    tried = 0
+
+    def close(self) -> None:
+        Forgetful.tried += 1
+        raise OSError("connection lost")
+
+
+@both
+@pytest.mark.parametrize("goes_wrong", ["nothing else", "what tells one state from another", "the time"])
+def test_what_cannot_be_closed_changes_nothing(
+    call: Call, goes_wrong: str, raw_server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fsspec.open("memory://bucket/lost.bin", "wb") as file:
+        file.write(CONTENT)
+
+    def opened(*_arguments: Any, **_options: Any) -> Forgetful:
+        if goes_wrong == "the time":
+            time.sleep(0.6)
+        return Forgetful(None, "/bucket/lost.bin", CONTENT)
+
+    monkeypatch.setattr(Forgetful, "tried", 0)
+    monkeypatch.setattr(MemoryFileSystem, "open", opened)
+    arguments = (raw_server.base_url, "upload_file", SESSION, "memory://bucket/lost.bin")
+    if goes_wrong == "nothing else":
+        assert call(*arguments).status == "success"
+    elif goes_wrong == "the time":
+        with pytest.raises(TimedOut):
+            call(*arguments, deadline=0.2)
+        # The thread that was left behind is there for others.
+        time.sleep(0.8)
+        assert call(raw_server.base_url, "upload_file", SESSION, path_of(tmp_path)).status == "success"
+    else:
+        monkeypatch.setattr(MemoryFileSystem, "ukey", lambda *_: 1 / 0)
+        with pytest.raises(SourceError, match="cannot be fetched"):
+            call(*arguments)
+    assert Forgetful.tried
+
+
+@both
+def test_an_open_file_that_is_written_to_while_it_is_read_is_not_said_to_be_saved(
+    call: Call, raw_server: RawServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(5_000_000))
+
+    def overwrite(progress: UploadProgress) -> None:
+        if 0 < progress.sent < progress.total:
+            with path.open("r+b") as other:
+                other.write(b"x" * 5_000_000)
+
+    with path.open("rb") as file, pytest.raises(SourceError, match="was modified"):
+        call(raw_server.base_url, "upload_file", SESSION, file, on_progress=overwrite, client={"progress_interval": 0})
+
+
+def detached(directory: Path) -> Any:
+    file = path_of(directory).open("rb")
+    file.detach().close()
+    return file
+
+
+def released(_directory: Path) -> Any:
+    view = memoryview(b"x")
+    view.release()
+    return view
+
+
+@both
+@pytest.mark.parametrize("make", [detached, released])
+def test_what_is_no_file_any_more_is_refused(
+    call: Call, make: Callable[[Path], Any], raw_server: RawServer, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match="cannot be read"):
+        call(raw_server.base_url, "upload_file", SESSION, make(tmp_path), filename="a")
+    with pytest.raises(SourceError):
+        call(raw_server.base_url, "upload_file", SESSION, make(tmp_path))
+    assert raw_server.connections == 0
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_async_generator_that_gives_something_else_is_closed_at_once(backend: str, raw_server: RawServer) -> None:
+    closed: list[bool] = []
+
+    async def blocks() -> AsyncIterator[Any]:
+        try:
+            yield "text"
+        finally:
+            closed.append(True)
+
+    async def run() -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+            source = blocks()
+            with pytest.raises(SourceError):
+                await client.upload_file(SESSION, source, filename="a")
+            assert closed == [True]
+
+    anyio.run(run, backend=backend)
 
 
 def test_without_fsspec_a_url_says_what_to_install(raw_server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from anchor_uploads import (
     Timeouts,
     UnexpectedResponse,
     UploadClient,
+    UploadProgress,
 )
 from support.raw_server import Behaviour, Exchange, RawServer, answer
 from support.twins import KEY, NOBODY_TRUSTED, SESSION, Call, abort_what_is_closing, both
@@ -233,6 +234,21 @@ def test_a_deadline_holds_also_where_no_time_out_does(
         engine, raw_server.base_url, "upload_file", SESSION, bytes(size), filename="a.bin", timeout=for_ever
     )
     outcome.must_be(kind)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("at", [0, 3_000_000])
+def test_a_deadline_ends_an_on_progress_that_is_awaited(backend: str, at: int, raw_server: RawServer) -> None:
+    async def wait(progress: UploadProgress) -> None:
+        if progress.sent == at:
+            await anyio.sleep(60)
+
+    async def run() -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url, deadline=0.5) as client:
+            with pytest.raises(AnchorUploadsError if at else TimedOut):
+                await client.upload_file(SESSION, bytes(3_000_000), on_progress=wait, **NAMED)
+
+    anyio.run(run, backend=backend)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

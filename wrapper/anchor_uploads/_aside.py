@@ -12,8 +12,8 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
@@ -32,15 +32,20 @@ class Abandoned(BaseException):
     """Ends work for which nobody waits any more."""
 
 
+class Stopped(Exception):
+    """Ends what a thread does that was to be `stopped_by` an event."""
+
+
 def wait_in_turns(ready: Callable[[float], object], within: float | None = None) -> bool:
     """Wait until `ready(seconds)`, itself a wait, has something; False if it has not within so many seconds.
 
-    In short turns, because Windows hears Ctrl-C only between the waits for a lock.
+    In short turns, because Windows hears Ctrl-C only between the waits for a lock. Raises what `check` raises.
     """
     until = float("inf") if within is None else time.monotonic() + within
     while not ready(max(0.0, min(_TURN_SECONDS, until - time.monotonic()))):
         if time.monotonic() >= until:
             return False
+        check()
     return True
 
 
@@ -177,7 +182,19 @@ if hasattr(os, "register_at_fork"):
 
 
 def check() -> None:
-    """End work that was abandoned. To be called between the blocks of what may take long."""
-    aside = getattr(_here, "aside", None)
+    """End work that was abandoned or stopped. To be called between the blocks of what may take long."""
+    aside, stop = getattr(_here, "aside", None), getattr(_here, "stop", None)
     if aside is not None and aside.abandoned:
         raise Abandoned
+    if stop is not None and stop.is_set():
+        raise Stopped
+
+
+@contextmanager
+def stopped_by(stop: threading.Event) -> Iterator[None]:
+    """Have this thread wait for nothing any more once `stop` is set."""
+    _here.stop = stop
+    try:
+        yield
+    finally:
+        _here.stop = None

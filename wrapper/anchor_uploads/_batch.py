@@ -10,23 +10,42 @@ import inspect
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from functools import lru_cache
+from contextlib import ExitStack, aclosing, contextmanager, nullcontext, suppress
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import UUID
 
 import anyio
 from attrs import frozen
 
-from anchor_uploads._aside import Aside, wait_in_turns
-from anchor_uploads._call.body import ProgressCallback, UploadProgress, check_callback, tell
+from anchor_uploads._aside import Aside, Stopped, stopped_by, wait_in_turns
+from anchor_uploads._call.body import ProgressCallback, UploadProgress, called, check_callback, tell
 from anchor_uploads._call.reply import UploadedFile
 from anchor_uploads._call.settings import Settings
+from anchor_uploads._call.upload import check_checksum
 from anchor_uploads._sources.names import alike
 from anchor_uploads._sources.part import Part, one_name, refuse_one_name
-from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, SourceError, UploadsFailed, UploadsInterrupted
+from anchor_uploads._sources.source import closing_async
+from anchor_uploads.errors import (
+    AnchorUploadsError,
+    InvalidArgument,
+    OutcomeUnknown,
+    SourceError,
+    UploadsFailed,
+    UploadsInterrupted,
+)
 
 if TYPE_CHECKING:
     from anchor_uploads.client import UploadClient
@@ -126,6 +145,7 @@ class Batch:
             raise InvalidArgument(f"executor must have submit(), as those of concurrent.futures, not {executor!r}")
         check_callback(on_progress, "on_progress", "UploadProgress")
         check_callback(on_result, "on_result", "UploadedFile or FailedUpload")
+        check_checksum(checksum)
         self.concurrency = concurrency
         self.executor = executor
         self.watch = Watch(on_progress)
@@ -162,7 +182,10 @@ class Batch:
         with UploadClient.from_settings(self._settings) as client:
             try:
                 yield lambda task: executor.submit(
-                    client.upload_file, self._session_id, task.file, on_progress=stop, checksum=self.checksum
+                    stop.over,
+                    lambda told: client.upload_file(
+                        self._session_id, task.file, on_progress=told, checksum=self.checksum
+                    ),
                 )
             finally:
                 stop.stop()
@@ -182,18 +205,19 @@ class Batch:
         return None
 
     def _accept(self, index: int, item: object) -> Task | None:
-        task = Task(index, item, Part.of(item))
+        part = None
         try:
-            name, _content_type = task.part.checked(remedy="pass it as (filename, file)")
+            task = Task(index, item, part := Part.of(item))
+            name, _content_type = part.checked(remedy="pass it as (filename, file)")
             if self._names.setdefault(name, index) != index:
                 raise one_name(name, self._names[name], index)
-            if self.elsewhere and not isinstance(task.part.content, (str, os.PathLike, bytes, bytearray)):
+            if self.elsewhere and not isinstance(part.content, (str, os.PathLike, bytes, bytearray)):
                 raise SourceError(
                     f"{name!r} cannot go to another process: with executor= pass paths, URLs or bytes, or use a "
                     "ThreadPoolExecutor"
                 )
-        except SourceError as error:
-            self._note(index, FailedUpload(index, task.part.name, error))
+        except (SourceError, InvalidArgument) as error:
+            self._note(index, FailedUpload(index, part.name if part else None, error))
             return None
         if (other := self._alike.setdefault(alike(name), name)) != name:
             self._warnings.append(
@@ -206,13 +230,19 @@ class Batch:
         """Note that a file was uploaded."""
         self._note(task.index, uploaded)
 
-    def failed(self, task: Task, error: Exception) -> None:
-        """Note that a file was not uploaded. Raises what is no failed upload, such as what `on_progress` raised."""
-        if isinstance(error, (_Stopped, CancelledError)) or error is self.watch.raised:
+    def failed(self, task: Task, error: Exception, *, begun: bool = True) -> None:
+        """Note that a file was not uploaded. Raises what is no failed upload, such as what `on_progress` raised.
+
+        begun: whether its upload may have begun.
+        """
+        if isinstance(error, (Stopped, CancelledError)) or error is self.watch.raised:
             raise error
         if not isinstance(error, AnchorUploadsError):
-            # From the file itself, such as an iterable of the caller's, or from what was to upload it.
-            failure = AnchorUploadsError(f"{task.part.name!r} was not uploaded: {type(error).__name__}: {error}")
+            # From the file itself, such as an iterable of the caller's, or from what was to upload it. How far another
+            # process came nobody knows; and a warning that is an error comes after the answer.
+            unknown = begun and (self.elsewhere or isinstance(error, Warning))
+            kind, outcome = (OutcomeUnknown, "may have been") if unknown else (AnchorUploadsError, "was not")
+            failure = kind(f"{task.part.name!r} {outcome} uploaded: {type(error).__name__}: {error}")
             failure.__cause__ = error
             error = failure
         self._note(task.index, FailedUpload(task.index, task.part.name, error))
@@ -263,8 +293,13 @@ class Watch:
         """Pass on what a thread tells."""
         # What has left whole may have been saved, so its answer is waited for.
         if self._stop.is_set() and progress.sent < progress.total:
-            raise _Stopped
+            raise Stopped
         self.pass_on(self._on_progress, progress)
+
+    def over(self, upload: Callable[[ProgressCallback], UploadedFile]) -> UploadedFile:
+        """Have a thread upload a file, and wait for nothing more of it once the batch is stopped but its answer."""
+        with stopped_by(self._stop):
+            return upload(self)
 
     async def awaited(self, progress: UploadProgress) -> None:
         """Pass on what a task tells, to what may have to be awaited. Tasks are stopped by cancelling them."""
@@ -281,8 +316,7 @@ class Watch:
         if callback is not None:
             async with self._one_task_at_a_time:
                 with self._noting_what_is_raised():
-                    awaitable = callback(what)
-                    if inspect.isawaitable(awaitable):
+                    if inspect.isawaitable(awaitable := called(callback, what)):
                         await awaitable
 
     @contextmanager
@@ -299,15 +333,13 @@ def _done(uploaded: UploadedFile) -> UploadProgress:
     return UploadProgress(uploaded.name, uploaded.size, uploaded.size, uploaded.attempts)
 
 
-class _Stopped(Exception):
-    """Ends an upload whose batch was stopped."""
-
-
 def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) -> UploadReport:
     """Upload the files by `upload` in threads, or by the batch's executor.
 
     Raises `UploadsInterrupted` on Ctrl-C, and at once what the caller's functions raise.
     """
+    if not isinstance(batch.files, Iterable):
+        raise InvalidArgument("files has to be awaited: pass it to AsyncUploadClient")
     with ExitStack() as stack:
         workers = batch.executor or stack.enter_context(
             ThreadPoolExecutor(batch.concurrency, thread_name_prefix="anchor-uploads")
@@ -316,7 +348,7 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
         def submit(task: Task) -> Future[UploadedFile]:
             if batch.elsewhere:
                 return batch.submit_elsewhere(workers, task)
-            return workers.submit(upload, task, batch.watch)
+            return workers.submit(batch.watch.over, partial(upload, task))
 
         def settle(task: Task, finished: Future[UploadedFile]) -> None:
             try:
@@ -333,7 +365,10 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
         try:
             while True:
                 while len(waiting) < batch.concurrency and (task := batch.next_task(numbered)):
-                    waiting[submit(task)] = task
+                    try:
+                        waiting[submit(task)] = task
+                    except Exception as error:
+                        batch.failed(task, error, begun=False)
                 batch.tell_results()
                 if not waiting:
                     return batch.report()
@@ -375,7 +410,6 @@ async def run_async(
 
     Cancelling it cancels what runs. Raises at once what the caller's functions raise.
     """
-    numbered = _numbered(batch.files)
     drawing = anyio.Lock()
     raised: list[Exception] = []
 
@@ -408,7 +442,7 @@ async def run_async(
             scope.cancel()
 
     with batch.submitting(batch.executor) if batch.executor else nullcontext() as submit:
-        async with anyio.create_task_group() as group:
+        async with aclosing(_numbered(batch.files)) as numbered, anyio.create_task_group() as group:
             for _ in range(batch.concurrency):
                 group.start_soon(work, group.cancel_scope)
     if raised:
@@ -416,12 +450,13 @@ async def run_async(
     return batch.report()
 
 
-async def _numbered(files: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[tuple[int, Any]]:
+async def _numbered(files: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[tuple[int, Any], None]:
     if isinstance(files, AsyncIterable):
         index = 0
-        async for item in files:
-            yield index, item
-            index += 1
+        async with closing_async(files) as items:
+            async for item in items:
+                yield index, item
+                index += 1
     else:
         for numbered in enumerate(files):
             yield numbered

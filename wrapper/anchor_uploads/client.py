@@ -19,7 +19,7 @@ from anchor_uploads._call.contract import SessionId
 from anchor_uploads._call.exchange import Calls
 from anchor_uploads._call.reply import Session, SessionInfo, UploadedFile
 from anchor_uploads._call.secrets import hidden
-from anchor_uploads._call.settings import DEFAULT_TIMEOUTS, Deadline, Settings, Timeouts
+from anchor_uploads._call.settings import DEFAULT_TIMEOUTS, ApiKey, Deadline, Settings, Timeouts
 from anchor_uploads._call.steps import run, run_async
 from anchor_uploads._call.table import time_is_up
 from anchor_uploads._call.upload import FileOptions, UploadOptions, check_options, upload
@@ -83,9 +83,11 @@ class _Client(Generic[HttpClient]):
         progress_interval: float = 0.05,
         http_client: HttpClient | None = None,
     ) -> None:
+        # Tracebacks may be shown with the variables of their frames.
+        key, api_key = api_key if api_key is None else ApiKey(api_key), None
         try:
             settings = Settings.from_environment(
-                api_key=api_key,
+                api_key=key,
                 base_url=base_url,
                 timeouts=timeout,
                 deadline=deadline,
@@ -94,8 +96,8 @@ class _Client(Generic[HttpClient]):
                 progress_interval=progress_interval,
             )
         except InvalidArgument as error:
-            # Tracebacks may be shown with the variables of their frames, and a key may be in either of these.
-            del api_key, base_url
+            # It may be the key.
+            del base_url
             raise error.with_traceback(None) from None
         self._set_up(settings, http_client)
 
@@ -226,12 +228,12 @@ class UploadClient(_Client[httpx.Client]):
             files: Any number of what `upload_file` takes, drawn as they are needed, or a mapping of names to files.
             concurrency (int): How many at a time; 4 by default, 10,000 at most.
             on_progress (Callable[[UploadProgress], object]): Called as by `upload_file`, never twice at once; with an
-                `executor` of other processes once for each file.
+                `executor` of other processes once for each file, as with any for `AsyncUploadClient`.
             on_result (Callable[[UploadedFile | FailedUpload], object]): Called with what became of each file as it
                 ends, never twice at once.
             checksum (bool): Compute the SHA-256 of each file.
             executor (Executor): What runs the uploads, for example a `ProcessPoolExecutor` or Dask's. Unless it is a
-                `ThreadPoolExecutor`, the files must be paths, URLs or bytes.
+                `ThreadPoolExecutor`, the files must be paths, URLs or bytes, and no `http_client` was passed in.
 
         Returns:
             What became of each file, in their order.
@@ -254,6 +256,8 @@ class UploadClient(_Client[httpx.Client]):
         del session_id
         with self._call():
             batch = Batch(files, self.settings, session.uuid(), **options)
+            if batch.elsewhere:
+                self._connections.check_own()
             return _batch.run(
                 batch,
                 lambda task, told: self.upload_file(
@@ -449,12 +453,15 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
     ) -> UploadReport:
         """Put many files into a session, a few at a time.
 
-        As `UploadClient.upload_files`, to be awaited. Cancelling it cancels what runs.
+        As `UploadClient.upload_files`, to be awaited. Cancelling it cancels what runs. No `executor` uploads through an
+        `http_client` that was passed in.
         """
         session = SessionId(session_id)
         del session_id
         with self._call():
             batch = Batch(files, self.settings, session.uuid(), **options)
+            if batch.executor:
+                self._connections.check_own()
             return await _batch.run_async(
                 batch,
                 lambda task, told: self.upload_file(
@@ -559,6 +566,8 @@ async def upload_file_async(session_id: SessionInput, file: AsyncFileInput, **op
 
 def _parted(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     of_file = {name: options.pop(name) for name in FileOptions.__optional_keys__ & options.keys()}
+    if options.get("api_key") is not None:
+        options["api_key"] = ApiKey(options["api_key"])
     return of_file, options
 
 

@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anchor_uploads._human import printable
+
 if TYPE_CHECKING:
     from anchor_uploads._attach.expected import AttachedFile, RemoteFile
     from anchor_uploads._batch import UploadReport
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 
 class AnchorUploadsError(Exception):
     """The base of all errors of this package. `str()` of each is one line that says what to do next."""
+
+    def __init__(self, text: str) -> None:
+        # Files and services have their say in it.
+        super().__init__(printable(" ".join(text.splitlines())))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process boundaries in batches; the default would lose the keyword-only attributes.

@@ -9,9 +9,13 @@ from attrs import field, frozen
 
 from anchor_uploads._call.body import Body, Sent
 from anchor_uploads._call.contract import Operation
-from anchor_uploads._call.settings import Deadline, Settings
+from anchor_uploads._call.secrets import without
+from anchor_uploads._call.settings import ApiKey, Deadline, Settings
 
 Result = TypeVar("Result")
+
+QUOTED = 64 * 1024
+"""Bytes of an answer that an error has at most."""
 
 
 @frozen
@@ -52,6 +56,7 @@ class Answer:
     """What came back: the status, the headers, and as much of the body as was read and is kept.
 
     sent: how much of the request had left before. problem: why the body could not be read to its end, or None.
+    key: what no error may quote of it.
     """
 
     status_code: int
@@ -59,6 +64,12 @@ class Answer:
     body: bytes = field(repr=False)
     sent: Sent = Sent.WHOLE
     problem: Exception | None = None
+    key: ApiKey | None = None
+
+    @property
+    def quoted(self) -> bytes:
+        """The beginning of the body, as an error may show it. The key is taken out first: cut, it is not known."""
+        return (without(self.key, self.body) if self.key else self.body)[:QUOTED]
 
 
 @frozen

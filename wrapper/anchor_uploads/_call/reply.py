@@ -24,7 +24,7 @@ from anchor_browser_api_client.models import (
     UploadReply,
 )
 from anchor_uploads import errors
-from anchor_uploads._call.exchange import Answer
+from anchor_uploads._call.exchange import QUOTED, Answer
 
 Result = TypeVar("Result")
 
@@ -180,9 +180,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def status_error(answer: Answer, what: str, *, url: str) -> errors.StatusError:
     """Return the error for a status of 400 and more; `url` is where the request went."""
     status = answer.status_code
-    code, message = _error_detail(answer.body)
+    quoted = answer.quoted
+    code, message = _error_detail(quoted)
     kind, remedy = _kind(status, message)
-    if kind is errors.SessionNotFound and not _is_of_the_contract(answer.body):
+    if kind is errors.SessionNotFound and not _is_of_the_contract(quoted):
         # Whoever answers so does not know the operation.
         kind, remedy = errors.StatusError, f"Check the base URL; this was asked: {url}"
     said = f": {_short(message)}" if message else ""
@@ -193,7 +194,7 @@ def status_error(answer: Answer, what: str, *, url: str) -> errors.StatusError:
         status_code=status,
         code=code,
         message=message,
-        body=answer.body,
+        body=quoted,
         retry_after=retry_after(answer.headers),
         request_id=request_id,
     )
@@ -201,12 +202,13 @@ def status_error(answer: Answer, what: str, *, url: str) -> errors.StatusError:
 
 def unexpected(answer: Answer, what: str, problem: str) -> errors.UnexpectedResponse:
     """Return the error for an answer that the contract does not know."""
-    shown = _short(answer.body.decode("utf-8", "replace")) or "nothing"
+    quoted = answer.quoted
+    shown = _short(quoted.decode("utf-8", "replace")) or "nothing"
     return errors.UnexpectedResponse(
         f"{what}: the answer (status {answer.status_code}) {problem}{_broken_off(answer)}. Check the base URL and what "
         f"stands between you and the service. It says: {shown}",
         status_code=answer.status_code,
-        body=answer.body,
+        body=quoted,
     )
 
 
@@ -261,7 +263,10 @@ def _success(
     """
     payload = _json(answer.body)
     if not isinstance(payload, dict):
-        return unexpected(answer, what, "is not a JSON object; what was sent may have taken effect")
+        problem = "is longer than any of this API" if len(answer.body) > QUOTED else "is not a JSON object"
+        return unexpected(answer, what, f"{problem}; what was sent may have taken effect")
+    if "data" not in payload and _is_of_the_contract(answer.body):
+        return unexpected(answer, what, "says success, and holds an error; what was sent may have taken effect")
     documented = model.from_dict({"data": {}}).data
     texts, wrong = _texts(type(documented), payload.get("data", {}), "data")
     result = read(texts)
@@ -295,9 +300,10 @@ def _is_whole(value: object) -> bool:
 
 def _warn_of(drift: list[str], what: str) -> None:
     if drift:
-        places = ", ".join(dict.fromkeys(drift))
+        call, places = what.partition(" ")[0], ", ".join(dict.fromkeys(drift))
         warnings.warn(
-            f"{what}: done, but the answer is not the documented one: {places}. See whether there is a newer version "
+            # Python remembers each text for as long as the process lives, so it is none of a file or a session.
+            f"{call}: done, but the answer is not the documented one: {places}. See whether there is a newer version "
             "of anchor-uploads",
             errors.ContractDrift,
             stacklevel=3,

@@ -30,7 +30,7 @@ def hidden(key: ApiKey) -> Iterator[None]:
 def log(key: ApiKey, text: str, *arguments: object) -> None:
     """Log a line at INFO, with "…" in the place of `key`."""
     if _log.isEnabledFor(logging.INFO):
-        shown = (it if isinstance(it, (int, float)) else _without(key, str(it)) for it in arguments)
+        shown = (it if isinstance(it, (int, float)) else without(key, str(it)) for it in arguments)
         _log.info(text, *shown, stacklevel=2)
 
 
@@ -41,18 +41,19 @@ def _hide(error: AnchorUploadsError, key: ApiKey) -> None:
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         if isinstance(link, AnchorUploadsError):
-            link.args = tuple(_without(key, it) for it in link.args)
-            vars(link).update({name: _without(key, it) for name, it in vars(link).items()})
+            link.args = tuple(without(key, it) for it in link.args)
+            vars(link).update({name: without(key, it) for name, it in vars(link).items()})
         below = link.__cause__ or link.__context__
         if below is not None and not isinstance(below, AnchorUploadsError):
             shown = f"{below} {below!r}"
-            if _without(key, shown) != shown:
+            if without(key, shown) != shown:
                 # What it says stands in our own text. Where else the key is in what others have raised, nobody knows.
                 link.__cause__ = link.__context__ = below = None
         link = below
 
 
-def _without(key: ApiKey, value: Any) -> Any:
+def without(key: ApiKey, value: Any) -> Any:
+    """Return text or bytes with "…" in the place of `key`, and anything else as it is."""
     text, data = _patterns(key)
     if isinstance(value, str) and text:
         return text.sub("…", value)
@@ -64,6 +65,6 @@ def _patterns(key: ApiKey) -> tuple[re.Pattern[str], re.Pattern[bytes]] | tuple[
     if len(key.reveal) < _SHORTEST:
         return None, None
     # Each character as itself, as URLs encode it, or as JSON may escape it.
-    forms = (rf"(?:{re.escape(c)}|(?i:%{ord(c):02x}|\\u00{ord(c):02x}))" for c in key.reveal)
-    pattern = "".join(forms).replace(re.escape("/") + "|", r"\\?/|")
+    forms = (rf"(?:\\?{re.escape(c)}|(?i:%{ord(c):02x}|\\u00{ord(c):02x}))" for c in key.reveal)
+    pattern = "".join(forms)
     return re.compile(pattern), re.compile(pattern.encode())

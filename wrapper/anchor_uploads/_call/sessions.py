@@ -11,7 +11,7 @@ from anchor_uploads._call.exchange import Answer, Calls, Send
 from anchor_uploads._call.reply import Session, SessionInfo
 from anchor_uploads._call.settings import Deadline, Settings
 from anchor_uploads._call.table import judged, repeated
-from anchor_uploads.errors import AnchorUploadsError
+from anchor_uploads.errors import AnchorUploadsError, SessionNotFound
 
 Result = TypeVar("Result")
 
@@ -30,7 +30,14 @@ def get_session(settings: Settings, session: SessionId) -> Calls[str | None]:
 def end_session(settings: Settings, session: SessionId) -> Calls[str | None]:
     """Return the steps that end a session."""
     session_id = session.uuid()
-    return _call(settings, contract.end(session_id), f"end_session {session_id}", reply.session_status, idempotent=True)
+    return _call(
+        settings,
+        contract.end(session_id),
+        f"end_session {session_id}",
+        reply.session_status,
+        idempotent=True,
+        gone_is_done=True,
+    )
 
 
 def list_sessions(settings: Settings) -> Calls[tuple[SessionInfo, ...]]:
@@ -50,11 +57,14 @@ def _call(
     read: Callable[[Answer, str], Result | AnchorUploadsError],
     *,
     idempotent: bool,
-) -> Calls[Result]:
+    gone_is_done: bool = False,
+) -> Calls[Any]:
     send = Send(settings, operation, Deadline(settings.deadline))
 
-    def attempt(_number: int) -> Calls[Result | AnchorUploadsError]:
+    def attempt(number: int) -> Calls[Any]:
         came = yield send
-        return judged(came, send, what, read)
+        result = judged(came, send, what, read)
+        # An earlier attempt of the same call may have done it, without an answer.
+        return None if gone_is_done and number > 1 and isinstance(result, SessionNotFound) else result
 
     return repeated(attempt, settings, send.deadline, idempotent=idempotent)

@@ -136,16 +136,19 @@ def _is_usable(url: str) -> bool:
     try:
         parts, address = urlsplit(url), httpx.URL(url)
         check_host(address)
-        plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.port == 0)
+        # Also where nothing follows: what is asked for is put behind it.
+        plain = parts.port != 0 and "@" not in parts.netloc and not {"?", "#"} & set(url)
         return plain and parts.scheme in ("http", "https") and bool(parts.hostname and address.host)
     except (ValueError, httpx.InvalidURL):
         return False
 
 
-def _check_base_url(_settings: object, _attribute: object, url: Any) -> None:
+def _check_base_url(settings: Settings, _attribute: object, url: Any) -> None:
     if not isinstance(url, str) or not _is_usable(url):
-        # What stands before an @ or after a ? may be a password or a key.
+        # What stands before an @ or after a ? may be a password or a key; so may all of it, if the two were exchanged.
         shown = str(url).rpartition("@")[2].partition("?")[0].partition("#")[0]
+        key = settings.api_key
+        shown = "" if "://" in key or key in shown else shown
         raise InvalidArgument(
             f"the base URL {shown if shown == url else f'…{shown}…'!r} must look like https://host[:port][/path], "
             f"without a user or a query; check {BASE_URL_VARIABLE} or base_url="
@@ -212,7 +215,7 @@ class Settings:
         return self._api_key.reveal
 
     @classmethod
-    def from_environment(cls, *, api_key: str | None, base_url: str | None, **others: Any) -> Settings:
+    def from_environment(cls, *, api_key: str | ApiKey | None, base_url: str | None, **others: Any) -> Settings:
         """Return settings whose key and base URL come from the environment where they are None.
 
         Args:

@@ -15,7 +15,7 @@ import httpx
 from attrs import frozen
 
 from anchor_uploads import errors
-from anchor_uploads._aside import TimeIsUp
+from anchor_uploads._aside import Stopped, TimeIsUp
 from anchor_uploads._call.body import Sent
 from anchor_uploads._call.exchange import Answer, Calls, NoAnswer, Pause, Send
 from anchor_uploads._call.reply import status_error, unexpected
@@ -114,31 +114,39 @@ def repeated(
 ) -> Calls[Result]:
     """Make attempts, numbered from 1 on, until one has a result or the request must not be sent again."""
     harmless = idempotent or settings.retry_unknown
+    last: AnchorUploadsError | None = None
     unknown: AnchorUploadsError | None = None
     for number in itertools.count(1):
-        result = yield from attempt(number)
-        if not isinstance(result, AnchorUploadsError):
-            return result
-        pause = _pause(result, number)
-        may_repeat = again(result) not in ((Again.NO,) if harmless else (Again.NO, Again.IF_HARMLESS))
-        if not may_repeat or number > settings.max_retries or deadline.passes_within(pause):
-            raise _in_all(result, unknown)
-        unknown = result if isinstance(result, errors.OutcomeUnknown) else unknown
-        log(settings._api_key, "attempt %d failed, next in %.1f s: %s", number, pause, result)
-        yield Pause(pause)
-    raise AssertionError("itertools.count has no end")
+        try:
+            result = yield from attempt(number)
+            if not isinstance(result, AnchorUploadsError):
+                return result
+            last, pause = result, _pause(result, number)
+            may_repeat = again(last) not in ((Again.NO,) if harmless else (Again.NO, Again.IF_HARMLESS))
+            if not may_repeat or number > settings.max_retries or deadline.passes_within(pause):
+                break
+            unknown = last if isinstance(last, errors.OutcomeUnknown) else unknown
+            log(settings._api_key, "attempt %d failed, next in %.1f s: %s", number, pause, last)
+            yield Pause(pause)
+        except Stopped:
+            if last is None:
+                raise
+            break
+    assert last
+    # What is the same the second time is told by the answer to that.
+    raise last if idempotent and hasattr(last, "status_code") else _in_all(last, unknown)
 
 
 def _pause(error: AnchorUploadsError, number: int) -> float:
     asked = error.retry_after if isinstance(error, errors.StatusError) else None
     if asked is not None:
         return min(asked, LONGEST_WAIT)
-    return random.uniform(0, min(_LAST_WAIT, _FIRST_WAIT * 2 ** (number - 1)))  # noqa: S311 - a pause is no secret
+    return random.uniform(0, min(_LAST_WAIT, _FIRST_WAIT * 2 ** min(number - 1, 10)))  # noqa: S311 - no secret
 
 
 def _in_all(last: AnchorUploadsError, unknown: AnchorUploadsError | None) -> AnchorUploadsError:
     """Return the error of the whole call: that the last attempt saved nothing is not all if an earlier one may have."""
-    if unknown is None or not isinstance(last, (errors.ConnectionFailed, errors.SourceError)):
+    if unknown is None or isinstance(last, errors.OutcomeUnknown):
         return last
     text = f"{unknown}. Then it was sent again, and that failed: {last}"
     error = errors.OutcomeUnknown(text)

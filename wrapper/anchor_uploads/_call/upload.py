@@ -39,7 +39,12 @@ def check_options(options: UploadOptions) -> None:
     if unknown := options.keys() - UploadOptions.__optional_keys__:
         raise TypeError(f"upload_file has no option {', '.join(sorted(unknown))}")
     check_callback(options.get("on_progress"))
-    if not isinstance(checksum := options.get("checksum", False), bool):
+    check_checksum(options.get("checksum", False))
+
+
+def check_checksum(checksum: object) -> None:
+    """Raise `InvalidArgument` for what does not say whether there is to be one."""
+    if not isinstance(checksum, bool):
         raise InvalidArgument(f"checksum must be True or False, not {checksum!r}")
 
 

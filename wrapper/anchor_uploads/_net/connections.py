@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import httpx
 
-from anchor_uploads._aside import Aside, TimeIsUp, event_loop
+from anchor_uploads._aside import Aside, TimeIsUp, event_loop, wait_in_turns
 from anchor_uploads._call.exchange import Answer, NoAnswer, Pause, Send, Work
 from anchor_uploads._net.environment import Proxy, proxy_for, tls_context
 from anchor_uploads._net.exchange import Exchange
@@ -98,6 +98,14 @@ class _Connections(Generic[HttpClient]):
             which = "this client" if self._closed else "the http_client that was passed in"
             raise InvalidArgument(f"{which} is closed; make another, or close it when the last call is done")
 
+    def check_own(self) -> None:
+        """Raise `InvalidArgument` if an `http_client` was passed in, which other clients would not go through."""
+        if self._passed_in is not None:
+            raise InvalidArgument(
+                "this executor uploads by clients of its own, and so not through the http_client that was passed in; "
+                "leave one of them out"
+            )
+
     def _made(self) -> HttpClient:
         return self._kind(verify=self._tls, limits=_LIMITS, proxy=self._httpx_proxy, trust_env=False)
 
@@ -117,7 +125,7 @@ class Connections(_Connections[httpx.Client]):
         if isinstance(step, Send):
             return self._send(step)
         if isinstance(step, Pause):
-            return time.sleep(step.seconds)
+            return wait_in_turns(time.sleep, step.seconds)
         if step.may_never_end and step.deadline.seconds is not None:
             return Aside(step.function).result(step.deadline.left())
         return step.function()

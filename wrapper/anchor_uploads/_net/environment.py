@@ -57,7 +57,8 @@ def proxy_for(base_url: str) -> Proxy | None:
     # Without a scheme it is one of HTTP, as for curl.
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     scheme, _, rest = proxy.partition("://")
-    shown = f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
+    # A password may hold a slash.
+    shown = f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}"
     return Proxy(proxy, shown, names[0] if names else "the system")
 
 

@@ -45,6 +45,8 @@ class Exchange:
         self._client: httpx.Client | httpx.AsyncClient | None = None
         self._response: httpx.Response | None = None
         self._body = bytearray()
+        # So much more that the key can be known, were it cut; JSON may have six letters for one.
+        self._room = send.operation.keep + 6 * len(send.settings.api_key)
         self._problem: Exception | None = TimeIsUp()
         self.whole = False
         """Whether the answer was read to its end, and so is closed."""
@@ -109,7 +111,7 @@ class Exchange:
     def adds(self, block: bytes) -> bool:
         """Keep a block of the answer's body, and tell whether there is room for more."""
         self._body += block
-        return len(self._body) < self._send.operation.keep
+        return len(self._body) < self._room
 
     def left(self) -> float:
         """Return the seconds that may be waited for what comes next."""
@@ -132,8 +134,14 @@ class Exchange:
             self._problem = self._known(self._problem)
         if self._response is not None:
             sent = body.sent if body else Sent.WHOLE
-            content = bytes(self._body[: self._send.operation.keep])
-            return Answer(self._response.status_code, self._response.headers, content, sent, self._problem)
+            return Answer(
+                self._response.status_code,
+                self._response.headers,
+                bytes(self._body[: self._room]),
+                sent,
+                self._problem,
+                self._send.settings._api_key,
+            )
         problem = self._problem or TimeIsUp()
         # A body may have been read for other reasons than to be sent, such as a signature of the client's own `auth`.
         nothing = self._watch.sent is Sent.NOTHING if self._watch.traced else isinstance(problem, _NOTHING_SENT)

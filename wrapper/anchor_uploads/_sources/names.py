@@ -33,18 +33,26 @@ def own_name(file: object) -> str | None:
     if isinstance(file, (str, os.PathLike)):
         return _utf8(os.path.basename(os.fsdecode(file)))
     # A buffered reader has the name of what it reads.
-    inner = getattr(file, "raw", file)
+    inner = attribute_of(file, "raw", file)
     if _DECOMPRESSORS & {kind.__name__ for kind in type(inner).__mro__}:
-        return _decompressed(getattr(inner, "name", None))
+        return _decompressed(attribute_of(inner, "name"))
     # Web frameworks have both, and then the other one is the form field's.
-    name = getattr(file, "filename" if hasattr(file, "filename") else "name", None)
+    name = attribute_of(file, "filename", attribute_of(file, "name"))
     # Members of a tar archive have the archive's name before Python 3.13.
-    of_archive = getattr(getattr(inner, "fileobj", None), "name", None)
+    of_archive = attribute_of(attribute_of(inner, "fileobj"), "name")
     if not isinstance(name, (str, bytes, os.PathLike)) or not name or name == of_archive:
         return None
     name = os.fsdecode(name)
     # Python calls those "<stdin>" that have none.
     return None if name.startswith("<") else _utf8(os.path.basename(name))
+
+
+def attribute_of(thing: object, name: str, otherwise: Any = None) -> Any:
+    """Return an attribute, and `otherwise` also where asking for it fails, as it does of a file that was detached."""
+    try:
+        return getattr(thing, name, otherwise)
+    except Exception:
+        return otherwise
 
 
 def check_name(name: str | None, *, label: str, remedy: str = "pass filename=") -> str:
@@ -89,6 +97,11 @@ def without_secrets(url: str) -> str:
         return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
     return "::".join(map(shown, url.split("::")))
+
+
+def without_urls_secrets(text: str) -> str:
+    """Leave out of a text what may be secret in its URLs of the web: users, passwords, queries."""
+    return re.sub(r"(?i)(https?://)(?:[^\s/@'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?", r"\1\2", text)
 
 
 def _name_in_url(url: str) -> str:

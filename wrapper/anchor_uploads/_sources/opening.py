@@ -14,8 +14,8 @@ import selectors
 import stat
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from anchor_uploads._sources.source import (
     Source,
     Waits,
     bytes_of,
+    closing_async,
     read_block,
     reading,
     status_of,
@@ -115,11 +116,6 @@ def _from_path(part: Part) -> Source:
         if not _tells_its_size(status):
             with handle:
                 return _copied(part, _blocks(handle, part.label))
-
-        def fingerprint() -> object:
-            now = os.fstat(handle.fileno())
-            return now.st_size, now.st_mtime_ns
-
         return Source(
             name,
             content_type,
@@ -127,11 +123,16 @@ def _from_path(part: Part) -> Source:
             part.label,
             waits=Waits.BRIEFLY,
             handle=handle,
-            fingerprint=fingerprint,
+            fingerprint=partial(_fingerprint, handle),
         )
     except BaseException:
         handle.close()
         raise
+
+
+def _fingerprint(file: Any) -> object:
+    now = os.fstat(file.fileno())
+    return now.st_size, now.st_mtime_ns
 
 
 def _pipe(path: str) -> io.FileIO:
@@ -162,11 +163,12 @@ def _tells_its_size(status: os.stat_result) -> bool:
 
 def _from_memory(part: Part) -> Source:
     name, content_type = part.checked()
-    try:
-        view = memoryview(part.content).cast("B")
-    except TypeError:
-        # Its parts do not lie one behind the other.
-        view = memoryview(bytes(part.content))
+    with reading(part.label):
+        try:
+            view = memoryview(part.content).cast("B")
+        except TypeError:
+            # Its parts do not lie one behind the other.
+            view = memoryview(bytes(part.content))
     return Source(name, content_type, len(view), part.label, waits=Waits.NEVER, handle=MemoryReader(view))
 
 
@@ -178,7 +180,18 @@ def _from_file(part: Part) -> Source:
     if place is None:
         return _copied(part, _blocks(file, label))
     start, size = place
-    return Source(name, content_type, size, label, waits=part.waits, handle=file, start=start, owned=False)
+    known = isinstance(file, OPEN_FILES) and status_of(file)
+    return Source(
+        name,
+        content_type,
+        size,
+        label,
+        waits=part.waits,
+        handle=file,
+        start=start,
+        owned=False,
+        fingerprint=partial(_fingerprint, file) if known else None,
+    )
 
 
 def _place(file: Any, label: str) -> tuple[int, int] | None:
@@ -222,10 +235,11 @@ def _copied(part: Part, blocks: Iterable[Any]) -> Source:
 async def _from_asynchronous(part: Part) -> Source:
     named = part.checked()
     with _spool() as spool:
-        async for block in _async_blocks(part.content, part.label):
-            content = bytes_of(block, part.label)
-            with _spooling(part.label):
-                await _aside.Aside(partial(spool.write, content)).result_async()
+        async with aclosing(_async_blocks(part.content, part.label)) as blocks:
+            async for block in blocks:
+                content = bytes_of(block, part.label)
+                with _spooling(part.label):
+                    await _aside.Aside(partial(spool.write, content)).result_async()
         return _of_spool(part, named, spool)
 
 
@@ -264,10 +278,11 @@ def _blocks(file: Any, label: str) -> Iterator[Any]:
             raise SourceError(f"{label} broke off: {file.length} bytes more were announced")
 
 
-async def _async_blocks(content: Any, label: str) -> AsyncIterator[Any]:
+async def _async_blocks(content: Any, label: str) -> AsyncGenerator[Any, None]:
     if not hasattr(content, "read"):
-        async for block in content:
-            yield block
+        async with closing_async(content) as blocks:
+            async for block in blocks:
+                yield block
         return
     # The parts that aiohttp receives are read whole by read().
     read = getattr(content, "read_chunk", content.read)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from anchor_uploads._sources.media_types import check_media_type, is_media_type, media_type_of
-from anchor_uploads._sources.names import check_name, is_url, own_name, without_secrets
+from anchor_uploads._sources.names import attribute_of, check_name, is_url, own_name, without_secrets
 from anchor_uploads._sources.source import Waits, status_of
 from anchor_uploads.errors import InvalidArgument, SourceError
 
@@ -76,7 +76,7 @@ class Part:
             if not isinstance(text, (str, type(None))):
                 raise InvalidArgument(f"{argument} must be text or None, not {text!r}")
         content = file
-        if _can_be_read(inner := getattr(file, "file", None)) and not _can_be_read(file):
+        if _can_be_read(inner := attribute_of(file, "file")) and not _can_be_read(file):
             # What the framework has to await is a file that need not be awaited.
             content = inner
         return cls(content, own_name(file), _own_type(file), filename, content_type)
@@ -147,13 +147,13 @@ def one_name(name: str, first: int, second: int, labels: str = "") -> SourceErro
 
 
 def _can_be_read(file: object) -> bool:
-    read = getattr(file, "read", None)
+    read = attribute_of(file, "read")
     return callable(read) and not inspect.iscoroutinefunction(read)
 
 
 def _own_type(file: object) -> str | None:
     """Return the media type that an upload of a web framework says that it has."""
-    own = getattr(file, "content_type", None)
-    if own is None and (headers := getattr(file, "headers", None)):
+    own = attribute_of(file, "content_type")
+    if own is None and (headers := attribute_of(file, "headers")):
         own = headers.get("Content-Type") if hasattr(headers, "get") else None
     return own if is_media_type(own) else None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from anchor_uploads._aside import Stopped
+from anchor_uploads._sources.names import without_urls_secrets
 from anchor_uploads._sources.part import Part
 from anchor_uploads._sources.source import Source, Waits
 from anchor_uploads.errors import SourceError
@@ -41,7 +43,12 @@ def open_url(part: Part, *, copy: Callable[[Part, Iterator[bytes]], Source]) -> 
                 filesystem.invalidate_cache()
                 return filesystem.ukey(path)
 
-        return Source(name, content_type, size, label, waits=Waits.LONG, handle=handle, fingerprint=fingerprint)
+        try:
+            return Source(name, content_type, size, label, waits=Waits.LONG, handle=handle, fingerprint=fingerprint)
+        except BaseException:
+            with suppress(Exception):
+                handle.close()
+            raise
 
 
 class _Fetched:
@@ -73,12 +80,17 @@ class _Fetched:
 def _fetching(label: str) -> Iterator[None]:
     try:
         yield
-    except SourceError:
+    except (SourceError, Stopped):
         raise
-    except FileNotFoundError as error:
-        raise SourceError(f"{label} does not exist") from error
     except ImportError as error:
         # fsspec's own text names the package: "Install s3fs to access S3".
         raise SourceError(f"{label} needs a package that is not there: {error}") from error
     except Exception as error:
-        raise SourceError(f"{label} cannot be fetched: {error or type(error).__name__}") from error
+        # fsspec's HTTP says of whatever goes wrong that there is no such file.
+        while isinstance(error, FileNotFoundError) and isinstance(error.__cause__, Exception):
+            error = error.__cause__
+        if isinstance(error, FileNotFoundError):
+            raise SourceError(f"{label} does not exist") from error
+        text = str(error) or type(error).__name__
+        shown = without_urls_secrets(text)
+        raise SourceError(f"{label} cannot be fetched: {shown}") from (error if shown == text else None)

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, nullcontext, suppress
 from enum import Enum
 from typing import Any
 
@@ -107,7 +107,9 @@ class Source:
         self._closing = True
         if self._owned and self._busy.acquire(blocking=False):
             try:
-                self._handle.close()
+                # It was only read: whatever goes wrong now, nothing is lost.
+                with suppress(Exception):
+                    self._handle.close()
             finally:
                 self._busy.release()
 
@@ -170,7 +172,7 @@ def reading(label: str) -> Iterator[None]:
     """Turn what goes wrong while a file is read into a `SourceError` that names it."""
     try:
         yield
-    except AnchorUploadsError:
+    except (AnchorUploadsError, _aside.Stopped):
         raise
     except OSError as error:
         raise SourceError(f"{label} cannot be read: {error.strerror or error}") from error
@@ -184,6 +186,11 @@ def reading(label: str) -> Iterator[None]:
     except Exception as error:
         # A damaged archive, or whatever the library of a file raises.
         raise SourceError(f"{label} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def closing_async(items: Any) -> AbstractAsyncContextManager[Any]:
+    """Close an async generator in time, which else waits for the collector; leave other iterables as they are."""
+    return aclosing(items) if hasattr(items, "aclose") else nullcontext(items)
 
 
 class MemoryReader:
