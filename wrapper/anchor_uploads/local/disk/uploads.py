@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -79,8 +79,7 @@ async def receive_upload(
         name = form.finish()
         await writing
         await to_thread.run_sync(partial.write, form.take())
-        path = await to_thread.run_sync(partial.publish, name)
-        return ReceivedUpload(name, partial.size, form.content_type, partial.sha256.hexdigest(), path)
+        return await to_thread.run_sync(partial.publish, name, form.content_type)
     except OSError as error:
         name = form.name or "the file"
         reason = error.strerror or type(error).__name__
@@ -94,15 +93,18 @@ async def receive_upload(
 class StoredNames:
     """The names by which the files of a directory came, for file systems that take several names for one.
 
-    Real sessions have names that differ in case only, or in normal form, beside each other. Its methods block.
+    Real sessions have names that differ in case only, or in normal form, beside each other. `arrived` is told of each
+    file, in the order in which they came. Its methods block.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, arrived: Callable[[ReceivedUpload], None]) -> None:
+        self._arrived = arrived
         self._of_files: dict[int, str] = {}
         self._lock = threading.Lock()
 
-    def put(self, path: Path, target: Path) -> None:
+    def put(self, path: Path, upload: ReceivedUpload) -> None:
         """Move a file to where it belongs. Raises `OSError`, or `UploadRejected` if that is another's place or none."""
+        target = upload.path
         with self._lock:
             if (other := self._in_place_of(target)) != target.name:
                 raise UploadRejected(
@@ -122,6 +124,8 @@ class StoredNames:
             # Somebody may have taken it away by now, but it was saved.
             with suppress(OSError):
                 self._of_files[target.stat().st_ino] = target.name
+            # Before the next file can take its place, or that would be told of first.
+            self._arrived(upload)
 
     def _in_place_of(self, target: Path) -> str:
         """Return the name by which the file came that is at `target`: its own, but for such file systems."""
@@ -157,15 +161,16 @@ class _PartialFile:
             self.size += len(data)
             self.sha256.update(data)
 
-    def publish(self, name: str) -> Path:
+    def publish(self, name: str, content_type: str | None) -> ReceivedUpload:
         target = self._directory / name
         with self._lock:
             if self._file is None or self._discarded:
                 raise FileNotFoundError(2, "the upload was given up", str(target))
             self._file.close()
-            self._names.put(self._path, target)
+            upload = ReceivedUpload(name, self.size, content_type, self.sha256.hexdigest(), target)
+            self._names.put(self._path, upload)
             self._file = None
-        return target
+        return upload
 
     def discard(self) -> None:
         with self._lock:

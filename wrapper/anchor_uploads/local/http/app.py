@@ -56,7 +56,7 @@ def create_app(
     """Return the ASGI application. Its lifespan's end ends all `sessions`.
 
     `hosts` are the names it answers to; `api_key` is the one key it accepts; `max_upload_bytes` is the largest file it
-    takes (None: any). What arrives is noted in `records`.
+    takes (None: any). Requests are noted in `records`.
     """
 
     def stopping() -> bool:
@@ -134,7 +134,6 @@ def create_app(
                     names=session.names,
                     max_bytes=max_upload_bytes,
                 )
-                records.add_upload(session.id, upload)
         except UploadRejected as rejected:
             return replies.upload_refused(str(rejected))
         except UploadNotStored as not_stored:
