@@ -45,9 +45,13 @@ def _host(options: Options, _attribute: Attribute[Any], host: str) -> None:
         )
 
 
-def _header_value(_options: object, attribute: Attribute[Any], value: str) -> None:
-    if not (value and value.isascii() and value.isprintable()):
-        raise ValueError(f"{attribute.name} cannot be a header's value; pass printable ASCII characters")
+def _header_value(_options: object, attribute: Attribute[Any], value: Any) -> None:
+    # Blanks at its ends do not belong to a header's value: nobody could send them.
+    plain = isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
+    if not (value and plain):
+        raise ValueError(
+            f"{attribute.name} cannot be a header's value; pass printable ASCII characters, no blank at either end"
+        )
 
 
 def _whole(what: str, at_least: int, at_most: float = float("inf")) -> Any:
