@@ -19,7 +19,7 @@ from attrs import frozen
 from anchor_uploads.local.browser.chromium import BrowserProcess
 from anchor_uploads.local.clock import monotonic
 from anchor_uploads.local.disk.removal import remove_tree
-from anchor_uploads.local.disk.uploads import PARTIAL_PREFIX, StoredNames
+from anchor_uploads.local.disk.uploads import StoredNames
 from anchor_uploads.local.open_files import sessions_that_fit
 from anchor_uploads.local.records import Records
 
@@ -113,11 +113,10 @@ class Session:
         """Return the files uploaded so far, by name. Blocks on the disk."""
         files = []
         for path in self.uploads.glob("*"):
-            # An upload or the end of the session may move a file away while we look.
+            # The session's end, or whoever knows where it is, may take a file away while we look.
             with suppress(FileNotFoundError):
-                if not path.name.startswith(PARTIAL_PREFIX):
-                    found = path.stat()
-                    files.append(StoredFile(path.name, found.st_size, found.st_mtime))
+                found = path.stat()
+                files.append(StoredFile(path.name, found.st_size, found.st_mtime))
         return sorted(files, key=lambda file: file.name)
 
     async def end(self, why: str) -> None:

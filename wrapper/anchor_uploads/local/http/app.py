@@ -131,6 +131,7 @@ def create_app(
                     content_type=request.headers.get("content-type", ""),
                     content_length=int(length) if length.isdecimal() else None,
                     directory=session.uploads,
+                    unfinished=session.directory,
                     names=session.names,
                     max_bytes=max_upload_bytes,
                 )
