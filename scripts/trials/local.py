@@ -41,7 +41,7 @@ def _session(anchor: LocalServer, **options: Any) -> Iterator[tuple[UploadClient
         yield client, session.id
         outcome = outcome_of(client.upload_file, session.id, b"honest", filename="honest")
         hold(isinstance(outcome, UploadedFile) and Path(str(outcome.path)).read_bytes() == b"honest", repr(outcome))
-        left = [path.name for path in Path(str(outcome.path)).parent.iterdir() if path.name.startswith(".anchor-")]
+        left = [path.name for path in Path(str(outcome.path)).parents[1].glob("*.part")]
         hold(not left, f"left in the session's directory: {left}")
 
 

@@ -53,8 +53,9 @@ class Anchor:
         )
 
     def stored(self, session_id: str) -> dict[str, bytes]:
-        """Every file in the session's uploads directory, also unfinished ones."""
-        return {path.name: path.read_bytes() for path in self.uploads(session_id).iterdir()}
+        """Every file that was uploaded into the session, also unfinished ones."""
+        unfinished = (self.directory / session_id).glob("*.part")
+        return {path.name: path.read_bytes() for path in (*self.uploads(session_id).iterdir(), *unfinished)}
 
     def session_directories(self) -> list[Path]:
         return [path for path in self.directory.iterdir() if path.is_dir()]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -91,6 +92,17 @@ def test_it_answers_to_its_own_names_only(anchor: Anchor) -> None:
     with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
         connection.sendall(head)
         assert connection.recv(65536).startswith(b"HTTP/1.1 421 ")
+
+
+@pytest.mark.parametrize("upgrade", ["", "upgrade: websocket\r\nconnection: upgrade\r\n"], ids=["http", "websocket"])
+def test_strangers_are_refused_whatever_they_ask_for(start: Callable[..., Anchor], upgrade: str) -> None:
+    url = httpx.URL(start(allow_remote=True).server.base_url)
+    targets = ("/", "//[", "[", "*", "http://[/", "/json/version?apiKey=%FF", "/v1/[?]#[")
+    for host, target in product(("localhost", "[x]", "x:99999"), targets):
+        with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+            connection.sendall(f"GET {target} HTTP/1.1\r\nhost: {host}\r\n{upgrade}\r\n".encode())
+            reply = connection.recv(65536)
+        assert reply.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 404 ")), (host, target, reply)
 
 
 def test_what_is_no_handshake_is_refused(with_browser: Anchor, session: dict[str, str]) -> None:

@@ -177,13 +177,21 @@ def test_our_client_gets_over_what_passes(anchor: Anchor, session_id: str, fault
         ({"operation": "upload_file", "drop_answer": 1}, "drop_answer is 1"),
         ({"operation": "upload_file", "retry_after": 5}, "pass status, too"),
         ({"operation": "upload_file", "status": 503, "retry_after": "a\r\nb"}, "retry_after"),
+        ({"operation": "upload_file", "status": 503, "retry_after": " 5"}, "retry_after"),
+        ({"operation": "upload_file", "status": 503, "retry_after": float("inf")}, "retry_after"),
+        ({"operation": "upload_file", "status": 503, "body": "\ud800"}, "body cannot be written"),
+        ({"operation": "upload_file", "status": 503, "body": {"\ud800": 1}}, "body cannot be written"),
+        ({"operation": "upload_file", "status": 503, "body": [float("nan")]}, "body cannot be written"),
+        ({"operation": "upload_file", "session_id": "\ud800", "status": 503}, "session_id cannot be written"),
         ({"operation": "upload_file", "session_id": 5, "status": 503}, "session_id is 5"),
+        ({"operation": "upload_file", "delay": 10**400}, "delay is 1000"),
+        ({"operation": "upload_file", "\ud800": 1}, "no \\ud800"),
         ({"operation": "upload_file", "code": 503, "self": 1}, "no code, self"),
         ([], "JSON object"),
     ],
 )
 def test_what_cannot_be_meant_is_said_both_ways(anchor: Anchor, faults: Faults, fields: Any, problem: str) -> None:
-    reply = anchor.client.post("/local/faults", json=fields)
+    reply = anchor.client.post("/local/faults", content=json.dumps(fields))
 
     assert reply.status_code == 400
     ErrorResponse.model_validate(reply.json(), strict=True)

@@ -59,18 +59,27 @@ def test_the_page_lists_the_uploads_also_without_scripts(anchor: Anchor, session
     assert anchor.server.api_key not in page.text
 
 
-def test_state_without_a_browser(anchor: Anchor, session_id: str) -> None:
+@pytest.mark.parametrize("name", ["a.txt", ".hidden", ".anchor-upload-mine.txt", f".anchor-upload-{'0' * 32}.part"])
+def test_state_without_a_browser(anchor: Anchor, session_id: str, name: str) -> None:
     before = time.time()
-    anchor.client.post(f"/v1/sessions/{session_id}/uploads", files={"file": ("a.txt", b"12345")})
+    anchor.client.post(f"/v1/sessions/{session_id}/uploads", files={"file": (name, b"12345")})
 
     state = get(f"{anchor.server.base_url}/live/{session_id}/state").json()
 
     [upload] = state.pop("uploads")
-    assert (upload["name"], upload["size"]) == ("a.txt", 5)
+    assert (upload["name"], upload["size"]) == (name, 5)
     assert before - 2 < upload["stored"] < time.time() + 2
     assert before - 60 < state.pop("created") <= time.time()
     assert state == {"browser": False, "url": "", "title": "", "tabs": 0}
     assert get(f"{anchor.server.base_url}/live/{session_id}/screenshot").status_code == 204
+
+
+def test_a_file_is_shown_once_it_is_whole(anchor: Anchor, session_id: str, wait_until: WaitUntil) -> None:
+    with anchor.raw_upload(session_id, b"content-length: 50000000") as connection:
+        connection.sendall(b'--xBOUNDARYx\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n')
+        connection.sendall(bytes(4_000_000))
+        wait_until(lambda: bool(anchor.stored(session_id)), "the upload began")
+        assert get(f"{anchor.server.base_url}/live/{session_id}/state").json()["uploads"] == []
 
 
 def test_the_page_of_a_session_that_ended_says_why(anchor: Anchor) -> None:

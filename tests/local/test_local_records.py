@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
@@ -63,6 +64,30 @@ def test_a_file_that_replaces_another_is_told_once_where_it_arrived(anchor: Anch
         send(anchor, session_id, name, content)
     told = anchor.server.uploads(session_id)
     assert [(upload.name, upload.size, upload.read_bytes()) for upload in told] == [("b", 1, b"b"), ("a", 5, b"newer")]
+
+
+def test_what_is_told_of_a_name_is_told_of_the_file_that_is_there_however_late_its_thread(
+    anchor: Anchor, session_id: str, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = uploads.StoredNames.put
+    stored, replaced = threading.Event(), threading.Event()
+
+    def put_and_wait(*arguments: Any) -> None:
+        put(*arguments)
+        if not stored.is_set():
+            stored.set()
+            replaced.wait(10)
+
+    monkeypatch.setattr(uploads.StoredNames, "put", put_and_wait)
+    first = aside.submit(send, anchor, session_id, "a", b"old")
+    assert stored.wait(10)
+    send(anchor, session_id, "a", b"newer")
+    replaced.set()
+    first.result(10)
+
+    [told] = anchor.server.uploads(session_id)
+    assert (told.size, told.sha256) == (5, hashlib.sha256(b"newer").hexdigest())
+    assert told.read_bytes() == b"newer"
 
 
 def test_what_was_not_stored_has_not_arrived(anchor: Anchor, session_id: str) -> None:

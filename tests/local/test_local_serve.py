@@ -173,6 +173,7 @@ def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         ([], {"x-forwarded-host": "a.example"}, "http://{own}", "ws://{own}"),
         (["--public-url", "https://[fd00::1]"], {"host": "[fd00::1]"}, "https://[fd00::1]", "wss://[fd00::1]"),
         (["--public-url", "https://a.example/"], {}, "https://a.example", "wss://a.example"),
+        (["--public-url", "HTTPS://a.example/A"], {}, "https://a.example/A", "wss://a.example/A"),
         (["--public-url", "https://a.example"], {"host": "a.example"}, "https://a.example", "wss://a.example"),
     ],
 )

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from typing import Any
 
 from attrs import Attribute, asdict, field, fields, frozen
+
+from anchor_uploads._human import printable
 
 __all__ = ["OPERATIONS", "Fault", "Faults"]
 
@@ -39,7 +42,7 @@ def _one_of(kinds: type | tuple[type, ...], what: str, at_least: float | None = 
     def check(_fault: object, attribute: Attribute[Any], value: Any) -> None:
         # True is an int, but not a number that anybody means.
         fits = isinstance(value, kinds) and (kinds is bool or not isinstance(value, bool))
-        if not fits or (at_least is not None and not at_least <= value < float("inf")):
+        if not fits or (at_least is not None and not at_least <= value <= sys.float_info.max):
             raise ValueError(f"{attribute.name} is {value!r}; pass {what}")
 
     return check
@@ -106,13 +109,18 @@ class Fault:
     def __attrs_post_init__(self) -> None:
         if self.status is None and (self.body is not None or self.retry_after is not None):
             raise ValueError("body and retry_after belong to an answer; pass status, too")
-        if isinstance(self.retry_after, str) and not (self.retry_after.isascii() and self.retry_after.isprintable()):
+        text = self.retry_after if isinstance(self.retry_after, str) else ""
+        if not (text.isascii() and text.isprintable() and text == text.strip()):
             raise ValueError("retry_after cannot be a header's value; pass seconds, or a date as text")
-        if not isinstance(self.body, (str, bytes)):
+        # Whoever asks which faults are pending is told all of each.
+        told = asdict(self, recurse=False, filter=lambda _attribute, value: not isinstance(value, bytes))
+        for name, value in told.items():
             try:
-                json.dumps(self.body)
-            except (TypeError, ValueError) as problem:
-                raise ValueError(f"body cannot be sent as JSON ({problem}); pass text or what JSON knows") from None
+                json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+            except (TypeError, ValueError, RecursionError) as problem:
+                raise ValueError(
+                    f"{name} cannot be written as JSON in UTF-8 ({problem}); pass text or what JSON knows"
+                ) from None
         if (
             self.status is None
             and self.drop_after is None
@@ -152,7 +160,7 @@ class Faults:
         unknown = what.keys() - {attribute.name for attribute in fields(Fault)}
         if unknown:
             known = ", ".join(attribute.name for attribute in fields(Fault))
-            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has {known}")
+            raise ValueError(f"a fault has no {printable(', '.join(sorted(unknown)))}; it has {known}")
         fault = Fault(operation=operation, **what)
         with self._lock:
             self._pending.append((fault, fault.times))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,13 @@ def _host(options: Options, _attribute: Attribute[Any], host: str) -> None:
         )
 
 
-def _header_value(_options: object, attribute: Attribute[Any], value: str) -> None:
-    if not (value and value.isascii() and value.isprintable()):
-        raise ValueError(f"{attribute.name} cannot be a header's value; pass printable ASCII characters")
+def _header_value(_options: object, attribute: Attribute[Any], value: Any) -> None:
+    # Blanks at its ends do not belong to a header's value: nobody could send them.
+    plain = isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
+    if not (value and plain):
+        raise ValueError(
+            f"{attribute.name} cannot be a header's value; pass printable ASCII characters, no blank at either end"
+        )
 
 
 def _whole(what: str, at_least: int, at_most: float = float("inf")) -> Any:
@@ -62,15 +67,18 @@ def _public_url(_options: object, attribute: Attribute[Any], value: Any) -> None
     try:
         url = urlsplit(value)
         fits = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-        fits = fits and not (url.query or url.fragment or url.username or url.password) and value.isprintable()
+        # Also an empty query would come between this and what is put behind it.
+        fits = fits and "@" not in url.netloc and value.isprintable() and not any(it in value for it in " ?#")
     except (TypeError, ValueError, AttributeError):
         fits = False
     if not fits:
         raise ValueError(f"{attribute.name} is {value!r}; pass where clients reach it, such as https://anchor.example")
 
 
-def _without_slash(given: str | None) -> str | None:
-    return given.rstrip("/") if isinstance(given, str) else given
+def _plain_url(given: str | None) -> str | None:
+    if not isinstance(given, str):
+        return given
+    return re.sub(r"^https?:", lambda scheme: scheme[0].lower(), given.rstrip("/"), flags=re.IGNORECASE)
 
 
 @frozen
@@ -89,9 +97,7 @@ class Options:
         default=None, kw_only=True, validator=optional(_whole("a whole number from 1, or None", 1))
     )
     allow_remote: bool = field(default=False, kw_only=True)
-    public_url: str | None = field(
-        default=None, kw_only=True, converter=_without_slash, validator=optional(_public_url)
-    )
+    public_url: str | None = field(default=None, kw_only=True, converter=_plain_url, validator=optional(_public_url))
 
     @property
     def sessions_at_once(self) -> int:

@@ -10,6 +10,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from anyio import CancelScope, to_thread
@@ -18,7 +19,7 @@ from attrs import frozen
 from anchor_uploads.local.browser.chromium import BrowserProcess
 from anchor_uploads.local.clock import monotonic
 from anchor_uploads.local.disk.removal import remove_tree
-from anchor_uploads.local.disk.uploads import PARTIAL_PREFIX, StoredNames
+from anchor_uploads.local.disk.uploads import StoredNames
 from anchor_uploads.local.open_files import sessions_that_fit
 from anchor_uploads.local.records import Records
 
@@ -51,11 +52,11 @@ class StoredFile:
 class Session:
     """One session. Made by `Sessions.create`, ended by `Sessions.end`."""
 
-    def __init__(self, session_id: str, directory: Path) -> None:
+    def __init__(self, session_id: str, directory: Path, names: StoredNames) -> None:
         self.id = session_id
         self.directory = directory
         self.uploads: Path = directory / "uploads"
-        self.names: StoredNames = StoredNames()
+        self.names = names
         self.browser: BrowserProcess | None = None
         self.created: float = time.time()
         self.touched: float = monotonic()
@@ -112,11 +113,10 @@ class Session:
         """Return the files uploaded so far, by name. Blocks on the disk."""
         files = []
         for path in self.uploads.glob("*"):
-            # An upload or the end of the session may move a file away while we look.
+            # The session's end, or whoever knows where it is, may take a file away while we look.
             with suppress(FileNotFoundError):
-                if not path.name.startswith(PARTIAL_PREFIX):
-                    found = path.stat()
-                    files.append(StoredFile(path.name, found.st_size, found.st_mtime))
+                found = path.stat()
+                files.append(StoredFile(path.name, found.st_size, found.st_mtime))
         return sorted(files, key=lambda file: file.name)
 
     async def end(self, why: str) -> None:
@@ -154,7 +154,7 @@ class Sessions:
         """`directory` must exist. `browser` is the executable to start, or None for none.
 
         `at_most` sessions run at once, or fewer if `open_files`, this process's limit, has no room for their browsers.
-        `records` forget what arrived in a session when that has ended.
+        `records` note what arrives in a session, and forget it when that has ended.
         """
         room = None if browser is None else sessions_that_fit(open_files)
         self._directory = directory
@@ -191,7 +191,8 @@ class Sessions:
         if len(self._sessions) >= self._at_most:
             raise TooManySessions(f"{self._at_most} sessions run, and {self._why_no_more}")
         session_id = str(uuid.uuid4())
-        session = Session(session_id, self._directory / session_id)
+        names = StoredNames(partial(self._records.add_upload, session_id))
+        session = Session(session_id, self._directory / session_id, names)
         self._sessions[session.id] = session
         try:
             await session.start(self._browser, url, self._starting)

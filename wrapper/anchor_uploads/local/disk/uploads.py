@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -20,12 +20,9 @@ from anchor_uploads.local.disk.removal import move, remove_file
 from anchor_uploads.local.disk.upload_form import UploadForm, UploadRejected, too_large
 from anchor_uploads.local.records import ReceivedUpload
 
-__all__ = ["PARTIAL_PREFIX", "StoredNames", "UploadNotStored", "receive_upload"]
+__all__ = ["StoredNames", "UploadNotStored", "receive_upload"]
 
 _logger = logging.getLogger("anchor_uploads.local")
-
-PARTIAL_PREFIX = ".anchor-upload-"
-"""Names of files that are still being written begin with this."""
 
 _BLOCK_SIZE = 1024 * 1024
 _FORM_ALLOWANCE = 1024 * 1024
@@ -44,6 +41,7 @@ async def receive_upload(
     content_type: str,
     content_length: int | None,
     directory: Path,
+    unfinished: Path,
     names: StoredNames,
     max_bytes: int | None,
 ) -> ReceivedUpload:
@@ -52,17 +50,18 @@ async def receive_upload(
     `chunks` is the request's body; at most about 3 MiB of it are in memory at any time. The part
     must be named `file` and have a file name. Other parts are ignored. The file appears under its
     name only once the closing boundary and the end of the body were seen, and then replaces a
-    file of the same name in one step. `names` are those of all that came into the directory.
+    file of the same name in one step. Until then it is in the directory `unfinished`, into which
+    no name leads that a client can give. `names` are those of all that came into `directory`.
     `max_bytes` is the largest file allowed (None: any).
 
     Raises `UploadRejected` or `UploadNotStored`, and lets what `chunks` raises through. Whatever
-    is raised, and when cancelled, nothing is left in `directory`.
+    is raised, and when cancelled, nothing is left in either.
     """
     longest = None if max_bytes is None else max_bytes + _FORM_ALLOWANCE
     if longest is not None and content_length is not None and content_length > longest:
         raise too_large(max_bytes)
     form = UploadForm(content_type, max_bytes)
-    partial = _PartialFile(directory, names)
+    partial = _PartialFile(unfinished / f"{uuid.uuid4().hex}.part", names)
     received = 0
     writing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     writing.set_result(None)
@@ -79,8 +78,7 @@ async def receive_upload(
         name = form.finish()
         await writing
         await to_thread.run_sync(partial.write, form.take())
-        path = await to_thread.run_sync(partial.publish, name)
-        return ReceivedUpload(name, partial.size, form.content_type, partial.sha256.hexdigest(), path)
+        return await to_thread.run_sync(partial.publish, directory / name, form.content_type)
     except OSError as error:
         name = form.name or "the file"
         reason = error.strerror or type(error).__name__
@@ -94,15 +92,18 @@ async def receive_upload(
 class StoredNames:
     """The names by which the files of a directory came, for file systems that take several names for one.
 
-    Real sessions have names that differ in case only, or in normal form, beside each other. Its methods block.
+    Real sessions have names that differ in case only, or in normal form, beside each other. `arrived` is told of each
+    file, in the order in which they came. Its methods block.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, arrived: Callable[[ReceivedUpload], None]) -> None:
+        self._arrived = arrived
         self._of_files: dict[int, str] = {}
         self._lock = threading.Lock()
 
-    def put(self, path: Path, target: Path) -> None:
+    def put(self, path: Path, upload: ReceivedUpload) -> None:
         """Move a file to where it belongs. Raises `OSError`, or `UploadRejected` if that is another's place or none."""
+        target = upload.path
         with self._lock:
             if (other := self._in_place_of(target)) != target.name:
                 raise UploadRejected(
@@ -122,6 +123,8 @@ class StoredNames:
             # Somebody may have taken it away by now, but it was saved.
             with suppress(OSError):
                 self._of_files[target.stat().st_ino] = target.name
+            # Before the next file can take its place, or that would be told of first.
+            self._arrived(upload)
 
     def _in_place_of(self, target: Path) -> str:
         """Return the name by which the file came that is at `target`: its own, but for such file systems."""
@@ -136,12 +139,11 @@ class StoredNames:
 class _PartialFile:
     """A file under a temporary name, and what is known of it so far. Its methods block; any thread may call them."""
 
-    def __init__(self, directory: Path, names: StoredNames) -> None:
+    def __init__(self, path: Path, names: StoredNames) -> None:
         self.size = 0
         self.sha256 = hashlib.sha256()
-        self._directory = directory
         self._names = names
-        self._path = directory / f"{PARTIAL_PREFIX}{uuid.uuid4().hex}.part"
+        self._path = path
         self._file: BinaryIO | None = None
         self._discarded = False
         # A cancelled upload discards the file while a write may still be under way.
@@ -157,15 +159,15 @@ class _PartialFile:
             self.size += len(data)
             self.sha256.update(data)
 
-    def publish(self, name: str) -> Path:
-        target = self._directory / name
+    def publish(self, target: Path, content_type: str | None) -> ReceivedUpload:
         with self._lock:
             if self._file is None or self._discarded:
                 raise FileNotFoundError(2, "the upload was given up", str(target))
             self._file.close()
-            self._names.put(self._path, target)
+            upload = ReceivedUpload(target.name, self.size, content_type, self.sha256.hexdigest(), target)
+            self._names.put(self._path, upload)
             self._file = None
-        return target
+        return upload
 
     def discard(self) -> None:
         with self._lock:

@@ -56,7 +56,7 @@ def create_app(
     """Return the ASGI application. Its lifespan's end ends all `sessions`.
 
     `hosts` are the names it answers to; `api_key` is the one key it accepts; `max_upload_bytes` is the largest file it
-    takes (None: any). What arrives is noted in `records`.
+    takes (None: any). Requests are noted in `records`.
     """
 
     def stopping() -> bool:
@@ -131,10 +131,10 @@ def create_app(
                     content_type=request.headers.get("content-type", ""),
                     content_length=int(length) if length.isdecimal() else None,
                     directory=session.uploads,
+                    unfinished=session.directory,
                     names=session.names,
                     max_bytes=max_upload_bytes,
                 )
-                records.add_upload(session.id, upload)
         except UploadRejected as rejected:
             return replies.upload_refused(str(rejected))
         except UploadNotStored as not_stored:
@@ -148,13 +148,14 @@ def create_app(
 
     async def json_version(request: Request) -> Response:
         # CDP clients that are given an http:// address look here for that of the WebSocket.
-        if not gate.may_pass(request.url.query, request.headers.get("anchor-api-key")):
+        query = request.scope["query_string"].decode("ascii")
+        if not gate.may_pass(query, request.headers.get("anchor-api-key")):
             return replies.error(
                 401, "the API key is missing or not the one of this server: pass ?apiKey=…&sessionId=…"
             )
-        session = sessions.get(parameters(request.url.query).get("sessionId", ""))
+        session = sessions.get(parameters(query).get("sessionId", ""))
         if session is None:
-            return replies.error(404, sessions.why_not(parameters(request.url.query).get("sessionId", "")))
+            return replies.error(404, sessions.why_not(parameters(query).get("sessionId", "")))
         session.touch()
         return JSONResponse({"webSocketDebuggerUrl": cdp_url(hosts.base_url(request.headers), api_key, session.id)})
 
@@ -236,7 +237,8 @@ def _operations(app: Starlette) -> list[str]:
 
 async def _http_error(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
-    path = request.url.path
+    # Of some paths and hosts that strangers ask for, no URL can be made.
+    path: str = request.scope["path"]
     # No route raises a 404, so this path has none. It is one of Anchor's, unless it only looks longer than it is: an
     # encoded slash is a part of an id, and no session has such an id.
     unknown = problem.status_code == 404 and path.startswith(_API) and b"%2f" not in request.scope["raw_path"].lower()

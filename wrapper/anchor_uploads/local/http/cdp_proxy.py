@@ -60,12 +60,13 @@ class Gate:
         problem = self._hosts.problem(headers.get("host", ""))
         if problem is not None:
             raise _Refused(421, problem)
-        url = urlsplit(target)
-        if not self.may_pass(url.query, headers.get("anchor-api-key")):
+        # What strangers ask for need not be a part of any URL.
+        path, _, query = target.partition("?")
+        if not self.may_pass(query, headers.get("anchor-api-key")):
             raise _Refused(401, "the API key is missing or not the one of this server: pass ?apiKey=…&sessionId=…")
-        if url.path not in ("", "/"):
-            raise _Refused(404, f"no WebSocket is at {url.path}: connect to the session's cdp_url")
-        session_id = parameters(url.query).get("sessionId", "")
+        if path not in ("", "/"):
+            raise _Refused(404, f"no WebSocket is at {path}: connect to the session's cdp_url")
+        session_id = parameters(query).get("sessionId", "")
         session = self._sessions.get(session_id)
         if session is None:
             raise _Refused(404, self._sessions.why_not(session_id))

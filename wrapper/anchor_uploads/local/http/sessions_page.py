@@ -23,7 +23,7 @@ def sessions_page_routes(sessions: Sessions, gate: Gate) -> list[BaseRoute]:
     """Return the route of the page at /. It needs the key, because who knows the id of a session may look at it."""
 
     async def page(request: Request) -> Response:
-        if not gate.may_pass(request.url.query, request.headers.get("anchor-api-key")):
+        if not gate.may_pass(request.scope["query_string"].decode("ascii"), request.headers.get("anchor-api-key")):
             return replies.error(401, "the API key is missing or not the one of this server: pass ?apiKey=…")
         running = sessions.running()
         html = await to_thread.run_sync(lambda: "".join(map(_section, running)))
