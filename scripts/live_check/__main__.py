@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import _environment
 from anchor_uploads import InvalidArgument
 from live_check.arguments import KEY, parser
 from live_check.attaching import attach_in_page
@@ -76,4 +77,4 @@ def _without(key: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _environment.run(main)

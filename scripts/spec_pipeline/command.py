@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import _environment
+
 __all__ = ["FAILED", "ROOT", "main", "mutate", "regenerate", "run", "vendor"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,4 +109,4 @@ def run(name: str, work: Callable[[], int], expected: tuple[type[Exception], ...
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _environment.run(main)
