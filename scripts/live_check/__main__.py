@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus
 
 import _environment
 from anchor_uploads import InvalidArgument
+from anchor_uploads.cli.interruption import clean_up_in_peace
 from live_check.arguments import KEY, parser
 from live_check.attaching import attach_in_page
 from live_check.judging import Finding, Verdict
@@ -46,8 +47,8 @@ def _check(options: Namespace, key: str, attach: Attach) -> int:
     contract = Contract.read(ROOT / "spec" / "client.yaml")
     check = LiveCheck(contract, api_key=key, base_url=options.base_url, large_mib=options.large_mib, attach=attach)
     findings: list[Finding] = []
-    with closing(iter(check)) as coming:
-        for finding in coming:
+    with clean_up_in_peace() as cleanup:
+        for finding in cleanup.enter_context(closing(iter(check))):
             # Before anything is laid out, which may break a key in two.
             findings.append(_redacted(key, finding))
             print(f"{finding.verdict.value:12} {finding.name}", file=sys.stderr, flush=True)

@@ -149,9 +149,9 @@ def test_ctrl_c_leaves_nothing_behind(folder: Path, whom: str, step: str) -> Non
 def test_what_hangs_while_it_is_interrupted_does_not_keep_the_rest_from_being_cleaned_up() -> None:
     code = """
 import os, signal, time
-from anchor_uploads.cli.demo import show
-show._PATIENCE = 0.5
-with show._clean_up_in_peace() as stack:
+from anchor_uploads.cli import interruption
+interruption._PATIENCE = 0.5
+with interruption.clean_up_in_peace() as stack:
     stack.callback(print, "cleaned up")
     stack.callback(time.sleep, 60)
     os.kill(os.getpid(), signal.SIGINT)
