@@ -55,7 +55,7 @@ def _check(options: Namespace, key: str, attach: Attach) -> int:
     if options.json is not None:
         document = json.dumps(as_json(check.base_url, findings), indent=2)
         options.json.write_text(document + "\n", encoding="utf-8")
-    text = as_text(check.base_url, findings, colour=sys.stdout.isatty())
+    text = as_text(check.base_url, findings)
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     return 1 if any(finding.verdict is Verdict.CONTRADICTS for finding in findings) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -340,6 +341,27 @@ def test_what_cannot_be_checked_is_said(
         err = failed(capfd, "--base-url", server.base_url)
     assert "… has no plan. Check the key" in err
     assert SECRET not in err
+
+
+@pytest.mark.parametrize(
+    ("terminal", "variables", "coloured"),
+    [
+        (True, {}, True),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+        (False, {}, False),
+        (False, {"FORCE_COLOR": "1"}, True),
+    ],
+)
+def test_there_are_colours_where_the_environment_and_the_terminal_want_them(
+    terminal: bool, variables: dict[str, str], coloured: bool, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert (re.search(r"\x1b\[[0-9;]*3\dm", check().out) is not None) is coloured
 
 
 def test_the_command_runs_by_itself(root: Path) -> None:
