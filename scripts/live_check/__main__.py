@@ -42,8 +42,9 @@ def main(arguments: list[str] | None = None, *, attach: Attach = attach_in_page)
 
 
 def _check(options: Namespace, key: str, attach: Attach) -> int:
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise Impossible(f"{options.json.parent} is not a directory; make it, or name another file with --json")
+    if options.json is not None:
+        # Not after minutes of work.
+        _write(options.json, "a", "")
     contract = Contract.read(ROOT / "spec" / "client.yaml")
     check = LiveCheck(contract, api_key=key, base_url=options.base_url, large_mib=options.large_mib, attach=attach)
     findings: list[Finding] = []
@@ -52,13 +53,23 @@ def _check(options: Namespace, key: str, attach: Attach) -> int:
             # Before anything is laid out, which may break a key in two.
             findings.append(_redacted(key, finding))
             print(f"{finding.verdict.value:12} {finding.name}", file=sys.stderr, flush=True)
-    if options.json is not None:
-        document = json.dumps(as_json(check.base_url, findings), indent=2)
-        options.json.write_text(document + "\n", encoding="utf-8")
     text = as_text(check.base_url, findings)
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    try:
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    finally:
+        if options.json is not None:
+            document = json.dumps(as_json(check.base_url, findings), indent=2)
+            _write(options.json, "w", document + "\n")
     return 1 if any(finding.verdict is Verdict.CONTRADICTS for finding in findings) else 0
+
+
+def _write(path: Path, mode: str, text: str) -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Impossible(f"{path} cannot be written ({error.strerror}); name another file with --json") from error
 
 
 def _redacted(key: str, finding: Finding) -> Finding:

@@ -332,7 +332,8 @@ def test_what_cannot_be_checked_is_said(
     assert "invalid" in failed(capfd, "--large-mib", "0")
     assert "must look like https://" in failed(capfd, "--base-url", "nowhere")
     missing = tmp_path / "none" / "report.json"
-    assert "is not a directory" in failed(capfd, "--base-url", "http://127.0.0.1:9", "--json", str(missing))
+    for file in (missing, tmp_path):
+        assert f"{file} cannot be written" in failed(capfd, "--base-url", "http://127.0.0.1:9", "--json", str(file))
     with RawServer() as closed:
         base_url = closed.base_url
     assert "no session could be started" in failed(capfd, "--base-url", base_url)
@@ -341,6 +342,19 @@ def test_what_cannot_be_checked_is_said(
         err = failed(capfd, "--base-url", server.base_url)
     assert "… has no plan. Check the key" in err
     assert SECRET not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+def test_findings_that_cannot_be_written_are_shown_all_the_same(root: Path, tmp_path: Path) -> None:
+    with LocalServer(browser=False, api_key=SECRET, directory=tmp_path) as anchor:
+        told = {KEY: SECRET, "ANCHORBROWSER_BASE_URL": anchor.base_url}
+        process = started(root, "--large-mib", "2", "--json", "/dev/full", **told)
+        out, err = process.communicate(timeout=60)
+    assert "0 contradictions in 17 situations" in out
+    assert (process.returncode, err.splitlines()[-1]) == (
+        2,
+        "check-live: /dev/full cannot be written (No space left on device); name another file with --json",
+    )
 
 
 @pytest.mark.parametrize(
