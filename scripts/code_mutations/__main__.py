@@ -58,7 +58,8 @@ def main() -> int:
     options = parser().parse_args(namespace=Options())
     console = Console(highlight=False)
     explained = {
-        (each["before"], each["after"]): each["why"] for each in toml.loads(EXPLAINED.read_text("utf-8"))["same"]
+        (each["before"], each["after"]): each["why"]
+        for each in toml.load(EXPLAINED.read_bytes(), name=EXPLAINED.name)["same"]
     }
     reach = measured()
     mutants = [
