@@ -201,7 +201,7 @@ def _print_table(outcome: Outcome) -> None:
         rows["picture"] = str(outcome.screenshot)
     width = max(map(len, rows))
     mark = "32" if equal else "31"
+    colours = sys.stdout.isatty() and os.name == "posix" and not os.environ.get("NO_COLOR")
     print()
     for name, value in rows.items():
-        coloured = not name and sys.stdout.isatty() and os.name == "posix"
-        print(f"  {name:{width}}  " + (f"\033[1;{mark}m{value}\033[0m" if coloured else value))
+        print(f"  {name:{width}}  " + (f"\033[1;{mark}m{value}\033[0m" if colours and not name else value))
