@@ -81,24 +81,27 @@ class Problem(Exception):
     """Something the reader has to do something about; the message says what."""
 
 
-def run(script: "Callable[[], object]", usage: "str | None" = None) -> None:
-    """Run the body of a script; a problem becomes one message and status 3, as 1 and 2 are verdicts of some.
+def run(script: "Callable[[], int | None]", usage: "str | None" = None) -> "NoReturn":
+    """Run the body of a script, or of what it hands over to, and exit with the status that it returns.
 
-    `usage` is what a script without a parser of its own answers to `--help`, before anything is made.
+    A problem becomes one message and status 3, as 1 and 2 are verdicts of some; Ctrl-C and SIGTERM become one word and
+    status 130. `usage` is what a script without a parser of its own answers to `--help`, before anything is made.
     """
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    # To become another program takes what is set here away; so that one sets it again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A code page has not every letter that a path or a tool's words may have.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if usage is not None and {"-h", "--help"} & set(sys.argv[1:]):
             sys.stdout.write(usage.strip() + "\n")
-        else:
-            script()
+            sys.exit()
+        sys.exit(script())
     except Problem as problem:
         sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {problem}\n")
         sys.exit(3)
     except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
         sys.exit(130)
 
 

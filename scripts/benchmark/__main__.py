@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from datetime import date
 from importlib import metadata
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import _environment
 from benchmark import plot
 from benchmark.arguments import CASES, Options, parser
 from benchmark.cases import commands, large, local, many, memory, small
@@ -36,7 +36,7 @@ NOT_QUICK = {"commands", "suite"}
 CLEAN = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": ""}
 
 
-def main() -> None:
+def main() -> int:
     options = parser().parse_args(namespace=Options())
     for name, (full, quick) in DEFAULTS.items():
         if getattr(options, name) is None:
@@ -60,7 +60,7 @@ def main() -> None:
         Path(options.json).write_text(json.dumps({"about": about, "cases": told}, default=vars, indent=1), "utf-8")
     if options.plot and "large" in outcomes:
         Path(options.plot).write_text(plot.drawn(outcomes["large"][0], about), "utf-8", newline="\n")
-    sys.exit(0 if all(goal.met for goal in goals) else 1)
+    return 0 if all(goal.met for goal in goals) else 1
 
 
 def _machine() -> str:
@@ -68,4 +68,4 @@ def _machine() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    _environment.run(main)

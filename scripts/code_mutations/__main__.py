@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+import _environment
 from code_mutations.arguments import Options, parser
 from code_mutations.mutants import ROOT, Mutant, sample
 from code_mutations.reach import KEPT, measured
@@ -52,11 +54,12 @@ def run(tests: list[str], tree: Path, timeout: float | None = None) -> subproces
     return subprocess.run(command, cwd=tree, env=settings, check=False, timeout=timeout, capture_output=True, text=True)
 
 
-def main() -> None:
+def main() -> int:
     options = parser().parse_args(namespace=Options())
     console = Console(highlight=False)
     explained = {
-        (each["before"], each["after"]): each["why"] for each in toml.loads(EXPLAINED.read_text("utf-8"))["same"]
+        (each["before"], each["after"]): each["why"]
+        for each in toml.load(EXPLAINED.read_bytes(), name=EXPLAINED.name)["same"]
     }
     reach = measured()
     mutants = [
@@ -68,10 +71,13 @@ def main() -> None:
     tests = {mutant: reach.tests(mutant.file, mutant.line, options.seconds) for mutant in mutants}
     console.print(f"{len(mutants)} breaks, chosen by seed {options.seed}")
     if not mutants:
-        return
+        return 0
     found: dict[str, Counter[str]] = {}
     left = {mutant: (mutant.file, *mutant.words()) for mutant in mutants}
-    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(options.workers) as threads:
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as leaving:
+        threads = ThreadPoolExecutor(options.workers)
+        # As a context it would come to all of them first, also when it is broken off.
+        leaving.callback(threads.shutdown, cancel_futures=True)
         trees: SimpleQueue[Path] = SimpleQueue()
         for number in range(options.workers):
             trees.put(_copy(Path(directory, str(number))))
@@ -107,7 +113,7 @@ def main() -> None:
     total = sum(found.values(), Counter())
     share = total[NOTICED] / max(1, total.total())
     console.print(f"{share:.1%} noticed, at least {GOAL:.0%} wanted")
-    sys.exit(0 if share >= GOAL else 1)
+    return 0 if share >= GOAL else 1
 
 
 _moments = itertools.count(1)
@@ -141,4 +147,4 @@ def _show(console: Console, found: dict[str, Counter[str]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _environment.run(main)

@@ -11,6 +11,7 @@ import pdoc.render
 from pdoc import doc
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
+import _environment
 import anchor_uploads
 from docs_site.pages import ROOT, Page, pages, rendered
 from docs_site.reference import MODULES, Reference
@@ -60,7 +61,11 @@ def write(file: Path, text: str) -> None:
     file.write_text(text, "utf-8", newline="\n")
 
 
-if __name__ == "__main__":
+def main() -> None:
     where = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".cache" / "site"
     build(where)
     print(where / "index.html")
+
+
+if __name__ == "__main__":
+    _environment.run(main)

@@ -6,9 +6,9 @@ The exit status is 77 where they cannot be had, which says that nothing was chec
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
+import _environment
 from javascript.node import NodeMissing, find_node, install
 
 HERE = Path(__file__).resolve().parent
@@ -28,4 +28,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _environment.run(main)

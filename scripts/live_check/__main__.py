@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import _environment
 from anchor_uploads import InvalidArgument
+from anchor_uploads.cli.interruption import clean_up_in_peace
 from live_check.arguments import KEY, parser
 from live_check.attaching import attach_in_page
 from live_check.judging import Finding, Verdict
@@ -40,23 +42,34 @@ def main(arguments: list[str] | None = None, *, attach: Attach = attach_in_page)
 
 
 def _check(options: Namespace, key: str, attach: Attach) -> int:
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise Impossible(f"{options.json.parent} is not a directory; make it, or name another file with --json")
+    if options.json is not None:
+        # Not after minutes of work.
+        _write(options.json, "a", "")
     contract = Contract.read(ROOT / "spec" / "client.yaml")
     check = LiveCheck(contract, api_key=key, base_url=options.base_url, large_mib=options.large_mib, attach=attach)
     findings: list[Finding] = []
-    with closing(iter(check)) as coming:
-        for finding in coming:
+    with clean_up_in_peace() as cleanup:
+        for finding in cleanup.enter_context(closing(iter(check))):
             # Before anything is laid out, which may break a key in two.
             findings.append(_redacted(key, finding))
             print(f"{finding.verdict.value:12} {finding.name}", file=sys.stderr, flush=True)
-    if options.json is not None:
-        document = json.dumps(as_json(check.base_url, findings), indent=2)
-        options.json.write_text(document + "\n", encoding="utf-8")
-    text = as_text(check.base_url, findings, colour=sys.stdout.isatty())
+    text = as_text(check.base_url, findings)
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    try:
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    finally:
+        if options.json is not None:
+            document = json.dumps(as_json(check.base_url, findings), indent=2)
+            _write(options.json, "w", document + "\n")
     return 1 if any(finding.verdict is Verdict.CONTRADICTS for finding in findings) else 0
+
+
+def _write(path: Path, mode: str, text: str) -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Impossible(f"{path} cannot be written ({error.strerror}); name another file with --json") from error
 
 
 def _redacted(key: str, finding: Finding) -> Finding:
@@ -76,4 +89,4 @@ def _without(key: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _environment.run(main)

@@ -34,7 +34,7 @@ def as_json(base_url: str, findings: Iterable[Finding]) -> dict[str, Any]:
     }
 
 
-def as_text(base_url: str, findings: Iterable[Finding], *, colour: bool) -> str:
+def as_text(base_url: str, findings: Iterable[Finding]) -> str:
     """Return the table, and what is known now that the contract leaves open."""
     findings = list(findings)
     title = f"The contract and {base_url}"
@@ -49,7 +49,7 @@ def as_text(base_url: str, findings: Iterable[Finding], *, colour: bool) -> str:
     ]
     width = max(80, shutil.get_terminal_size((120, 24)).columns)
     try:
-        table = _with_rich(title, rows, width, colour=colour)
+        table = _with_rich(title, rows, width)
     except ImportError:
         table = _plain(title, rows, width)
     known = "\n".join(f"- {question}: {answer}" for question, answer in answers(findings).items())
@@ -104,9 +104,7 @@ def _quoted(finding: Finding) -> list[str]:
     return [repr(finding.message)] if finding.message is not None else []
 
 
-def _with_rich(title: str, rows: list[tuple[str, str, str, Verdict]], width: int, *, colour: bool) -> str:
-    from io import StringIO
-
+def _with_rich(title: str, rows: list[tuple[str, str, str, Verdict]], width: int) -> str:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -116,7 +114,7 @@ def _with_rich(title: str, rows: list[tuple[str, str, str, Verdict]], width: int
         table.add_column(column, overflow="fold")
     for *texts, verdict in rows:
         table.add_row(*map(Text, texts), Text(verdict.value, style=_STYLES[verdict]))
-    console = Console(file=StringIO(), width=width, force_terminal=colour, no_color=not colour)
+    console = Console(width=width)
     with console.capture() as captured:
         console.print(table)
     return captured.get()

@@ -7,7 +7,8 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,27 +55,28 @@ class LiveCheck:
         self._uploads: list[UploadedFile] = []
 
     def __iter__(self) -> Generator[Finding, None, None]:
+        running: list[Session] = []
         with ExitStack() as cleanup:
             cleanup.callback(self._http.close)
-            started, session = self._start()
+            # Once more where it was ended: that does no harm, and who is interrupted cannot know.
+            cleanup.callback(self._end_quietly, running)
+            # Beside the main thread, which a signal interrupts: nobody could end a session whose id never came.
+            with ThreadPoolExecutor(1) as beside:
+                started = beside.submit(self._start, running).result()
             yield started
-            if session is None:
+            if not running:
                 return
-            ended: list[str] = []
-            cleanup.callback(self._end_quietly, session, ended)
+            (session,) = running
             yield from self._look(session)
             yield from self._awkward_files(session)
             yield from self._refused_requests(session)
             yield self._attaching(session)
-            ended.append(session.id)
             yield from self._ending(session)
 
-    def _start(self) -> tuple[Finding, Session | None]:
-        sessions: list[Session] = []
-
+    def _start(self, running: list[Session]) -> Finding:
         def start() -> Session:
-            sessions.append(self._client.create_session())
-            return sessions[-1]
+            running.append(self._client.create_session())
+            return running[-1]
 
         finding = self._try("start a session", start)
         # Documented refusals say nothing about the contract, only that there is nothing to check it with.
@@ -83,7 +85,7 @@ class LiveCheck:
                 f"no session could be started, {finding.observed}: {finding.message or ' '.join(finding.notes)}. "
                 "Check the key, the account's plan and the base URL"
             )
-        return finding, sessions[0] if sessions else None
+        return finding
 
     def _look(self, session: Session) -> Iterator[Finding]:
         yield self._try("look at the session", lambda: self._client.get_session(session.id))
@@ -176,9 +178,7 @@ class LiveCheck:
         # One attempt: what is repeated cannot be told apart from what happened once.
         return UploadClient(api_key=api_key, base_url=base_url, http_client=self._http, max_retries=0)
 
-    def _end_quietly(self, session: Session, ended: list[str]) -> None:
-        if session.id not in ended:
-            try:
+    def _end_quietly(self, running: list[Session]) -> None:
+        for session in running:
+            with suppress(AnchorUploadsError):
                 self._client.end_session(session.id)
-            except AnchorUploadsError:
-                return

@@ -32,7 +32,7 @@ class Contract:
 
     @classmethod
     def read(cls, path: Path) -> Contract:
-        return cls(mapping(yaml.load(path.read_text("utf-8"), name=path.name), ""))
+        return cls(mapping(yaml.load(path.read_bytes(), name=path.name), ""))
 
     def operations(self) -> Iterator[Operation]:
         for path, item in self.document["paths"].items():

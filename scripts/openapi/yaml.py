@@ -19,6 +19,7 @@ import yaml
 from yaml import events as ev
 
 from openapi.errors import SpecError
+from openapi.text import decoded
 
 __all__ = ["dump", "load", "load_all"]
 
@@ -45,7 +46,7 @@ _ASIDE = re.compile("[\U0010f085\U0010f028\U0010f029]")
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
-def load(text: str, *, name: str, first_line: int = 1) -> object:
+def load(text: str | bytes, *, name: str, first_line: int = 1) -> object:
     """Read one document of YAML or JSON into plain, unshared Python values.
 
     `name` and `first_line` say where the text comes from; they only serve the errors.
@@ -53,19 +54,19 @@ def load(text: str, *, name: str, first_line: int = 1) -> object:
     Raises:
         SpecError: the text is neither, holds no document or several, a key twice, a key that is neither a string nor
             an integer, a tag, a merge key, an alias to nothing or to what surrounds it, a number that JSON cannot
-            hold, or is unreasonably deep or large. Its place is `<name> line <n>`.
+            hold, is unreasonably deep or large, or not UTF-8. Its place is `<name> line <n>`.
     """
     return _Reader(text, name, first_line).documents(single=True)[0]
 
 
-def load_all(text: str, *, name: str) -> list[object]:
+def load_all(text: str | bytes, *, name: str) -> list[object]:
     """Read a stream of documents, each as `load` does."""
     return _Reader(text, name, first_line=1).documents(single=False)
 
 
 class _Reader:
-    def __init__(self, text: str, name: str, first_line: int) -> None:
-        self._text = text
+    def __init__(self, text: str | bytes, name: str, first_line: int) -> None:
+        self._text = decoded(text, name) if isinstance(text, bytes) else text
         self._name = name
         self._first_line = first_line
         self._anchors: dict[str, tuple[object, int]] = {}

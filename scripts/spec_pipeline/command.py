@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import _environment
+
 __all__ = ["FAILED", "ROOT", "main", "mutate", "regenerate", "run", "vendor"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +93,11 @@ def _at_root(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def run(name: str, work: Callable[[], int], expected: tuple[type[Exception], ...]) -> int:
-    """Do `work` and return its exit status; an `expected` exception becomes one line, all others a traceback."""
+    """Do `work` and return its exit status.
+
+    An `expected` exception becomes one line, and so does what the system refuses, such as a file that is not there or a
+    disk that is full. All others become a traceback.
+    """
     for stream in (sys.stdout, sys.stderr):
         # What is published holds characters that a console's own encoding may lack.
         if isinstance(stream, io.TextIOWrapper):
@@ -100,6 +106,8 @@ def run(name: str, work: Callable[[], int], expected: tuple[type[Exception], ...
         return work()
     except expected as error:
         print(f"{name}: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"{name}: {error}; put that right, then run this again", file=sys.stderr)
     except Exception:
         traceback.print_exc()
         print(f"{name}: a fault of this program, and no verdict about the spec", file=sys.stderr)
@@ -107,4 +115,4 @@ def run(name: str, work: Callable[[], int], expected: tuple[type[Exception], ...
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _environment.run(main)

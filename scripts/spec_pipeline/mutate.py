@@ -6,27 +6,27 @@ Exit status: 0 all noticed, by the named check and at the right place, and no fa
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from argparse import ArgumentParser
 
 from openapi.errors import SpecError
 from spec_pipeline import command
-from spec_pipeline.proof.mutations import Judge, Mutation, Verdict, read_mutations
+from spec_pipeline.proof.mutations import Judge, Verdict, read_mutations
 from spec_pipeline.proof.wrapper import Misfit, observed
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = command.mutate()
     options = parser.parse_args(arguments)
+    return command.run("mutate", lambda: _run(options.ids, parser), (SpecError, Misfit))
+
+
+def _run(ids: list[str], parser: ArgumentParser) -> int:
     fixtures = command.ROOT / "tests" / "pipeline"
-    mutations = read_mutations(fixtures / "mutations")
-    unknown = sorted(set(options.ids) - {mutation.id for mutation in mutations})
+    there = read_mutations(fixtures / "mutations")
+    unknown = sorted(set(ids) - {mutation.id for mutation in there})
     if unknown:
         parser.error(f"no mutation is called {', '.join(unknown)}")
-    wanted = [mutation for mutation in mutations if not options.ids or mutation.id in options.ids]
-    return command.run("mutate", lambda: _run(wanted, fixtures), (SpecError, Misfit))
-
-
-def _run(mutations: list[Mutation], fixtures: Path) -> int:
+    mutations = [mutation for mutation in there if not ids or mutation.id in ids]
     started = time.perf_counter()
     judge = Judge(fixtures / "spec", fixtures / "pages", observed())
     width = max(len(mutation.id) for mutation in mutations)

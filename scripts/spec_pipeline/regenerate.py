@@ -5,13 +5,12 @@ Exit status: 0 done, or nothing to do; 1 a difference (`--check`); 3 the spec or
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from openapi.errors import SpecError
-from spec_pipeline import command
+from spec_pipeline import command, files
 from spec_pipeline.derive.build import DERIVED, build
 from spec_pipeline.derive.compare import differences
 from spec_pipeline.derive.generators import GenerationError, Generators
@@ -57,13 +56,8 @@ def _run(root: Path, generators: Generators, *, check: bool) -> int:
 
 
 def _replace(new: Path, old: Path) -> None:
-    """Put `new` where `old` is; until the last step `old` stays whole."""
     old.parent.mkdir(parents=True, exist_ok=True)
-    aside = old.with_name(f".{old.name}.new")
     if new.is_file():
-        shutil.copyfile(new, aside)
+        files.replace(old, new.read_bytes())
     else:
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree(new, aside)
-        shutil.rmtree(old, ignore_errors=True)
-    aside.replace(old)
+        files.replace_directory(old, new)

@@ -15,7 +15,7 @@ from pathlib import Path
 from openapi import yaml
 from openapi.document import Operation, listed, route, shown
 from openapi.errors import SpecError
-from spec_pipeline import command
+from spec_pipeline import command, files
 from spec_pipeline.bounds import bounded
 from spec_pipeline.changes.change import Change, Impact, worst
 from spec_pipeline.changes.documents import diff
@@ -34,7 +34,7 @@ _OF_ONE_PAGE = "openapi-mintlify.yaml"
 
 def main(arguments: list[str] | None = None) -> int:
     options = command.vendor().parse_args(arguments)
-    return command.run("vendor", lambda: _run(options), (SpecError, OSError))
+    return command.run("vendor", lambda: _run(options), (SpecError,))
 
 
 def _run(options: Namespace) -> Impact:
@@ -110,7 +110,7 @@ def _show_changes(changes: list[Change]) -> None:
 
 def _what_must_follow(new: Selection, spec: Path) -> Iterator[str]:
     """Yield now what `regenerate` would say later about the overlay."""
-    names = yaml.load((spec / "overlay.yaml").read_text("utf-8"), name="spec/overlay.yaml")
+    names = yaml.load((spec / "overlay.yaml").read_bytes(), name="spec/overlay.yaml")
     ours = [shown(item) for item in operations.added_by(names) if item in new.left]
     if ours:
         yield f"Published, too, but the overlay's version stands: {', '.join(ours)}"
@@ -148,8 +148,8 @@ def _write(parts: list[Published], joined: bytes, source: Source, spec: Path) ->
         file=file,
         sha256=hashlib.sha256(joined).hexdigest(),
     )
-    _replace(spec / file, joined)
-    _replace(spec / "SOURCE.toml", record.text().encode())
+    files.replace(spec / file, joined)
+    files.replace(spec / "SOURCE.toml", record.text().encode())
     if source.file != file:
         (spec / source.file).unlink()
     print(f"Written: spec/{file} and spec/SOURCE.toml. Now run scripts/regenerate, and the tests.")
@@ -157,10 +157,3 @@ def _write(parts: list[Published], joined: bytes, source: Source, spec: Path) ->
 
 def _is_one_operation(part: Published) -> bool:
     return len(listed(openapi(part.document))) == 1
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put `data` where `path` is; until the last step the old file stays whole."""
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_bytes(data)
-    aside.replace(path)

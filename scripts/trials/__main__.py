@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+import _environment
 from trials import arguments
 from trials.trial import holds_key
 
@@ -219,4 +220,4 @@ def main(given: list[str] | None = None, modules: Mapping[str, str] | None = Non
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _environment.run(main)

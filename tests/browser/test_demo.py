@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from anchor_uploads.local import LocalServer, find_browser
+from recording.terminal import on_a_terminal
 
 needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chrome, Chromium or Edge here")
 
@@ -103,6 +104,15 @@ def test_without_a_browser_it_shows_the_rest_and_says_how_to_get_one(folder: Pat
     assert "playwright install chromium" in text
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+@pytest.mark.parametrize(("told", "coloured"), [("", True), ("1", False)])
+def test_the_verdict_has_a_colour_unless_no_color_says_otherwise(folder: Path, told: str, coloured: bool) -> None:
+    line = [sys.executable, "-m", "anchor_uploads", "demo", "--size-mib", "1", "--output", str(folder)]
+    shown = on_a_terminal(line, 100, {**os.environ, "ANCHOR_UPLOADS_BROWSER": "/nonexistent", "NO_COLOR": told})
+    assert ("\x1b[1;32mequal: every byte arrived\x1b[0m" in shown) is coloured
+    assert "equal: every byte arrived" in shown
+
+
 def test_bytes_that_differ_are_status_1(folder: Path) -> None:
     code = (
         "import sys; from anchor_uploads.cli import main; from anchor_uploads.cli.demo import show;"
@@ -149,9 +159,9 @@ def test_ctrl_c_leaves_nothing_behind(folder: Path, whom: str, step: str) -> Non
 def test_what_hangs_while_it_is_interrupted_does_not_keep_the_rest_from_being_cleaned_up() -> None:
     code = """
 import os, signal, time
-from anchor_uploads.cli.demo import show
-show._PATIENCE = 0.5
-with show._clean_up_in_peace() as stack:
+from anchor_uploads.cli import interruption
+interruption._PATIENCE = 0.5
+with interruption.clean_up_in_peace() as stack:
     stack.callback(print, "cleaned up")
     stack.callback(time.sleep, 60)
     os.kill(os.getpid(), signal.SIGINT)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from anchor_uploads import AttachError, Session, UploadedFile
+from anchor_uploads import AttachError, Session, UploadClient, UploadedFile
 from anchor_uploads.local import LocalServer, find_browser
 from anchor_uploads.local.http import app
 from live_check.__main__ import KEY, main
@@ -45,6 +48,17 @@ class Outcome:
 
 
 Check = Callable[..., Outcome]
+
+
+def started(root: Path, *arguments: str, **told: str) -> subprocess.Popen[str]:
+    places = [str(root / "scripts"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.Popen(
+        [sys.executable, "-X", "utf8", "-W", "error", "-m", "live_check", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places), **told},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
 
 
 def no_page(_session: Session, _uploaded: UploadedFile) -> str:
@@ -250,6 +264,55 @@ def test_the_session_is_ended_when_the_check_breaks_off(check: Check, stop: type
         check(attach=break_off)
 
 
+def test_a_second_signal_does_not_keep_the_session_from_being_ended(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_session = UploadClient.end_session
+
+    def press(*_arguments: object) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return "went on"
+
+    def end_pressed(client: UploadClient, session: str) -> None:
+        press()
+        end_session(client, session)
+
+    monkeypatch.setattr(UploadClient, "end_session", end_pressed)
+    with pytest.raises(KeyboardInterrupt):
+        check(attach=press)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uses POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [("session_started", ""), ("uploaded", "large.bin")],
+    ids=["while the session starts", "while the large file is uploaded"],
+)
+def test_a_signal_ends_the_session_and_leaves_nothing(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, reply: str, words: str
+) -> None:
+    answered = getattr(app.replies, reply)
+
+    def answered_late(*arguments: Any, **more: Any) -> Response:
+        if words in str(arguments):
+            process.send_signal(number)
+            time.sleep(0.3)
+        response: Response = answered(*arguments, **more)
+        return response
+
+    monkeypatch.setattr(app.replies, reply, answered_late)
+    with LocalServer(browser=False, api_key=SECRET, directory=tmp_path / "sessions") as anchor:
+        (tmp_path / "temporary").mkdir()
+        told = {KEY: SECRET, "ANCHORBROWSER_BASE_URL": anchor.base_url, "TMPDIR": str(tmp_path / "temporary")}
+        process = started(root, "--large-mib", "2", **told)
+        out, err = process.communicate(timeout=60)
+        left = [path for path in tmp_path.glob("sessions/*/*") if path.is_dir()]
+    assert (process.returncode, out, err.splitlines()[-1]) == (130, "", "interrupted"), err
+    assert "Traceback" not in err
+    assert [*left, *tmp_path.glob("temporary/*")] == []
+
+
 def failed(capfd: pytest.CaptureFixture[str], *arguments: str) -> str:
     try:
         status: object = main([*arguments])
@@ -269,7 +332,8 @@ def test_what_cannot_be_checked_is_said(
     assert "invalid" in failed(capfd, "--large-mib", "0")
     assert "must look like https://" in failed(capfd, "--base-url", "nowhere")
     missing = tmp_path / "none" / "report.json"
-    assert "is not a directory" in failed(capfd, "--base-url", "http://127.0.0.1:9", "--json", str(missing))
+    for file in (missing, tmp_path):
+        assert f"{file} cannot be written" in failed(capfd, "--base-url", "http://127.0.0.1:9", "--json", str(file))
     with RawServer() as closed:
         base_url = closed.base_url
     assert "no session could be started" in failed(capfd, "--base-url", base_url)
@@ -280,16 +344,42 @@ def test_what_cannot_be_checked_is_said(
     assert SECRET not in err
 
 
-def test_the_command_runs_by_itself(root: Path) -> None:
-    places = [str(root / "scripts"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
-    done = subprocess.run(
-        [sys.executable, "-X", "utf8", "-W", "error", "-m", "live_check", "--help"],
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+def test_findings_that_cannot_be_written_are_shown_all_the_same(root: Path, tmp_path: Path) -> None:
+    with LocalServer(browser=False, api_key=SECRET, directory=tmp_path) as anchor:
+        told = {KEY: SECRET, "ANCHORBROWSER_BASE_URL": anchor.base_url}
+        process = started(root, "--large-mib", "2", "--json", "/dev/full", **told)
+        out, err = process.communicate(timeout=60)
+    assert "0 contradictions in 17 situations" in out
+    assert (process.returncode, err.splitlines()[-1]) == (
+        2,
+        "check-live: /dev/full cannot be written (No space left on device); name another file with --json",
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Exit status: 0 nothing contradicts" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("terminal", "variables", "coloured"),
+    [
+        (True, {}, True),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+        (False, {}, False),
+        (False, {"FORCE_COLOR": "1"}, True),
+    ],
+)
+def test_there_are_colours_where_the_environment_and_the_terminal_want_them(
+    terminal: bool, variables: dict[str, str], coloured: bool, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert (re.search(r"\x1b\[[0-9;]*3\dm", check().out) is not None) is coloured
+
+
+def test_the_command_runs_by_itself(root: Path) -> None:
+    process = started(root, "--help")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "Exit status: 0 nothing contradicts" in " ".join(out.split())

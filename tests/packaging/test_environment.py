@@ -12,18 +12,23 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import _environment
+from code_mutations import __main__ as breaks
+from code_mutations.mutants import Mutant
 
 SOURCE = Path(_environment.__file__).parent
 SCRIPTS = sorted(path.name for path in SOURCE.iterdir() if path.is_file() and "." not in path.name)
+PROGRAMS = [*sorted(SOURCE.glob("*/__main__.py")), SOURCE / "spec_pipeline" / "command.py"]
 WINDOWS = os.name == "nt"
 PYTHON_IN = Path("Scripts/python.exe" if WINDOWS else "bin/python")
 THIS = "python{}.{}".format(*sys.version_info)
@@ -283,10 +288,45 @@ def test_a_run_that_was_cut_off_is_made_good_by_the_next(
     _read_until(process, step)
     process.send_signal(getattr(signal, number))
     _, told = process.communicate()
-    assert process.returncode != 0
+    if number == "SIGKILL":
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        assert told.endswith("interrupted\n")
     assert "Traceback" not in told
     assert tree.ensure("demo")[0].exists()
     assert tree.installed() == {"only_in_demo", "only_in_build"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.parent.name)
+def test_what_a_script_becomes_can_be_interrupted_as_the_script_can(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[object] = []
+    monkeypatch.setattr(_environment, "run", run.append)
+    runpy.run_path(str(program), run_name="__main__")
+    assert len(run) == 1
+
+
+def test_breaks_that_were_not_begun_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutants = [Mutant("a.py", line, "", "") for line in range(50)]
+    tried = []
+
+    def interrupted(mutant: Mutant, *_arguments: object) -> str:
+        tried.append(mutant)
+        time.sleep(0.02)
+        raise KeyboardInterrupt
+
+    reach = SimpleNamespace(tests=lambda *_arguments: ["a test"])
+    monkeypatch.setattr(breaks, "measured", lambda: reach)
+    monkeypatch.setattr(breaks, "sample", lambda *_arguments: mutants)
+    monkeypatch.setattr(breaks, "_copy", lambda tree: tree)
+    monkeypatch.setattr(breaks, "run", lambda *_arguments: subprocess.CompletedProcess([], 0))
+    monkeypatch.setattr(breaks, "verdict", interrupted)
+    monkeypatch.setattr(sys, "argv", ["mutate-code", "--workers", "1"])
+    with pytest.raises(KeyboardInterrupt):
+        breaks.main()
+    assert len(tried) < len(mutants)
 
 
 @pytest.mark.skipif(WINDOWS, reason="uses POSIX signals")

@@ -132,11 +132,12 @@ def test_one_trial_can_be_made_again() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C for one process alone: Windows has none")
-def test_ctrl_c_ends_it_with_what_there_is() -> None:
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_it_with_what_there_is(number: str) -> None:
     with run("--quick", "--seed", "1", "--only", "keys") as process:
         assert process.stderr
         assert "seed" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, number))
         out, err = process.communicate()
     assert process.returncode == 130, err
     assert "subject" in out

@@ -148,6 +148,33 @@ def test_regenerating_mends_every_difference(copy: Path) -> None:
     assert tree(copy) == before
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_directory_that_cannot_be_replaced_stays_whole(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, old = tmp_path / "new", tmp_path / "generated" / "package"
+    for directory in (new, old):
+        directory.mkdir(parents=True)
+        (directory / f"of the {directory.name}").touch()
+    replace, steps = Path.replace, iter(range(1, 9))
+
+    def refuse(path: Path, target: Path) -> Path:
+        if next(steps) == step:
+            raise PermissionError(path)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError):
+        regenerate._replace(new, old)
+    assert [path.name for path in old.iterdir()] == ["of the package"]
+
+    regenerate._replace(new, old)
+    assert [path.relative_to(old.parent).as_posix() for path in old.parent.rglob("*")] == [
+        "package",
+        "package/of the new",
+    ]
+
+
 @needs_generators
 @pytest.mark.parametrize(
     ("change", "problem"),

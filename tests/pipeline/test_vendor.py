@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -219,6 +220,65 @@ def test_a_fault_of_the_program_is_no_verdict(run: Any, monkeypatch: pytest.Monk
     assert status == command.FAILED
     assert "ZeroDivisionError" in said
     assert said.endswith("vendor: a fault of this program, and no verdict about the spec\n")
+
+
+COMMANDS: dict[str, Callable[[Path], int]] = {
+    "vendor": lambda root: vendor.main([str(PAGES / "whole.yaml"), "--accept", *AT, "--root", str(root)]),
+    "regenerate": lambda root: regenerate.main(["--root", str(root)]),
+    "mutate": lambda root: mutate.main([]),
+}
+
+
+@pytest.fixture(params=COMMANDS)
+def refused(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Path], str]:
+    """Runs each of the commands on a repository that it cannot work on, and returns the one line that it says."""
+
+    def call(root: Path) -> str:
+        monkeypatch.setattr(command, "ROOT", root)
+        assert COMMANDS[request.param](root) == command.FAILED
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        (line,) = (line for line in said.splitlines() if "another SHA-256" not in line)
+        assert line.startswith(f"{request.param}: ")
+        return line
+
+    return call
+
+
+@pytest.fixture
+def repository(copy: Path, root: Path) -> Path:
+    """What `mutate` works on, too, which lies elsewhere."""
+    for name in ("mutations", "pages", "spec"):
+        shutil.copytree(root / name, copy / "tests" / "pipeline" / name)
+    return copy
+
+
+@pytest.mark.parametrize("name", ["SOURCE.toml", "openapi-mintlify.yaml", "operations.toml", "overlay.yaml"])
+def test_what_is_not_utf_8_is_named(name: str, refused: Callable[[Path], str], repository: Path) -> None:
+    for file in repository.rglob(name):
+        file.write_bytes(b"\xff")
+    line = refused(repository)
+    assert f"{name}: not UTF-8" in line
+    assert line.endswith("save it as UTF-8")
+
+
+def test_where_nothing_is_the_file_that_is_missed_is_named(refused: Callable[[Path], str], tmp_path: Path) -> None:
+    line = refused(tmp_path / "nowhere")
+    assert repr(str(tmp_path / "nowhere"))[1:-1] in line
+    assert line.endswith("; put that right, then run this again")
+
+
+@pytest.mark.parametrize("refused", ["vendor", "regenerate"], indirect=True)
+def test_what_the_disk_has_no_room_for_is_named(
+    refused: Callable[[Path], str], copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert re.search(r"No space left on device: '.*openapi.*\.yaml(\.new)?'; put that right", refused(copy))
 
 
 def test_what_cannot_even_be_imported_is_no_verdict(tmp_path: Path) -> None:
@@ -457,7 +517,7 @@ def test_what_lacks_the_operation_that_we_use_is_not_accepted(run: Any, copy: Pa
 
 def test_the_record_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     data = {
-        **toml.loads("retrieved = 2026-01-02\n"),
+        **toml.load(b"retrieved = 2026-01-02\n", name=""),
         "page": ['a"\\é', "b"],
         "form": ["A", "C"],
         "file": "f",

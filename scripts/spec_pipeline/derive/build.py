@@ -11,6 +11,7 @@ from openapi import yaml
 from openapi.document import listed, shown
 from openapi.errors import SpecError
 from openapi.validation import validate
+from spec_pipeline import files
 from spec_pipeline.derive import operations, overlay
 from spec_pipeline.derive.generators import CLIENT_PACKAGE, MODELS_PACKAGE, Generators
 from spec_pipeline.derive.selection import vendored
@@ -42,7 +43,7 @@ def build(root: Path, output: Path, generators: Generators, *, report: Callable[
     _write(contract, output / "spec" / "openapi.yaml", made_from=f"spec/{source.file}")
 
     report("spec/openapi.yaml + spec/overlay.yaml -> spec/client.yaml")
-    names = yaml.load((spec / "overlay.yaml").read_text("utf-8"), name="spec/overlay.yaml")
+    names = yaml.load((spec / "overlay.yaml").read_bytes(), name="spec/overlay.yaml")
     client_document = client_openapi(contract, names)
     _write(client_document, output / "spec" / "client.yaml", made_from="spec/openapi.yaml and spec/overlay.yaml")
 
@@ -86,4 +87,4 @@ def client_openapi(contract: dict[str, Any], names: object) -> dict[str, Any]:
 
 def _write(document: dict[str, Any], path: Path, *, made_from: str) -> None:
     header = f"# Made from {made_from} by scripts/regenerate. Do not edit.\n"
-    path.write_bytes((header + yaml.dump(document)).encode())
+    files.write(path, (header + yaml.dump(document)).encode())

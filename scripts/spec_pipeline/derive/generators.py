@@ -101,7 +101,7 @@ class Generators:
 
     def _edit_templates(self, edits_file: Path, directory: Path) -> None:
         """Copy the generator's own templates that have an edit into `directory`, edited."""
-        edits = yaml.load(edits_file.read_text("utf-8"), name=edits_file.name)
+        edits = yaml.load(edits_file.read_bytes(), name=edits_file.name)
         if not isinstance(edits, list):
             raise GenerationError(f"{edits_file} must hold a list of edits")
         originals, _versions = self._installed

@@ -27,12 +27,9 @@ def generated(spec: Path) -> list[Operation]:
     """Return what `operations.toml` in the directory `spec` names; without that file, what the overlay names."""
     file = spec / FILE
     if not file.exists():
-        return named_by(yaml.load((spec / "overlay.yaml").read_text("utf-8"), name="spec/overlay.yaml"))
+        return named_by(yaml.load((spec / "overlay.yaml").read_bytes(), name="spec/overlay.yaml"))
     place = f"spec/{FILE}"
-    try:
-        settings = toml.loads(file.read_text("utf-8"))
-    except toml.TOMLDecodeError as error:
-        raise SpecError(f"cannot be read: {error}", place) from error
+    settings = toml.load(file.read_bytes(), name=place)
     lines = settings.get("generate")
     if list(settings) != ["generate"] or not isinstance(lines, list) or not lines:
         raise SpecError('holds one list and nothing else: generate = ["POST /path", …]', place)

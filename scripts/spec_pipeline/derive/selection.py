@@ -62,7 +62,7 @@ def openapi(document: object) -> dict[str, Any]:
 def vendored(source: Source, spec: Path, wanted: list[Operation]) -> Selection:
     """Return the contract of what is vendored in the directory `spec`."""
     name = f"spec/{source.file}"
-    found = yaml.load_all((spec / source.file).read_bytes().decode(), name=name)
+    found = yaml.load_all((spec / source.file).read_bytes(), name=name)
     several = len(found) > 1
     named = [(f"{name} (document {index + 1})" if several else name, item) for index, item in enumerate(found)]
     return selected(named, wanted)

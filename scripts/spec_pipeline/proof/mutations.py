@@ -27,6 +27,7 @@ from openapi import yaml
 from openapi.document import operations as operations_of
 from openapi.errors import SpecError
 from openapi.pointers import followed, steps
+from openapi.text import decoded
 from spec_pipeline.changes.change import Impact
 from spec_pipeline.changes.documents import diff
 from spec_pipeline.derive import operations
@@ -79,7 +80,7 @@ def read_mutations(directory: Path) -> list[Mutation]:
     """Read every mutation in the YAML files of a directory. Raises `SpecError` for one that is not well formed."""
     found: dict[str, Mutation] = {}
     for file in sorted(directory.glob("*.yaml")):
-        entries = _spelled_out(yaml.load(file.read_text("utf-8"), name=file.name))
+        entries = _spelled_out(yaml.load(file.read_bytes(), name=file.name))
         for entry in entries if isinstance(entries, list) else []:
             mutation = _mutation(entry, file.name)
             if mutation.id in found:
@@ -159,17 +160,15 @@ class Judge:
         self._pages = pages
         self._wrapper = wrapper
         self._wanted = operations.generated(self._spec)
+        self._overlay = yaml.load((self._spec / "overlay.yaml").read_bytes(), name="spec/overlay.yaml")
         self._bases: dict[str, Node] = {}
         self._known: dict[str, _Derived] = {}
 
     @cached_property
-    def _overlay(self) -> object:
-        return yaml.load((self._spec / "overlay.yaml").read_text("utf-8"), name="spec/overlay.yaml")
-
-    @cached_property
     def _blocks(self) -> dict[Form, str]:
         """What is published, in each form."""
-        vendored = (self._spec / Source.read(self._spec).file).read_bytes().decode()
+        source = Source.read(self._spec)
+        vendored = decoded((self._spec / source.file).read_bytes(), source.file)
         return {Form.A: vendored, **{form: self._page(name).text for form, name in _PAGES.items()}}
 
     @cached_property

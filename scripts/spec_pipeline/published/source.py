@@ -30,8 +30,8 @@ class Source:
         """Read `SOURCE.toml` in the directory `spec`. Raises `SpecError` if a key is missing or unknown."""
         place = "spec/SOURCE.toml"
         try:
-            return cls(**toml.loads((spec / "SOURCE.toml").read_text("utf-8")))
-        except (toml.TOMLDecodeError, TypeError) as error:
+            return cls(**toml.load((spec / "SOURCE.toml").read_bytes(), name=place))
+        except TypeError as error:
             raise SpecError(f"cannot be read: {error}", place=place) from error
 
     @property

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from openapi import yaml
 from openapi.errors import SpecError
+from openapi.text import decoded
 from spec_pipeline.published.fetch import is_address
 from spec_pipeline.published.page import Form, detect_form, read_page
 
@@ -39,10 +40,7 @@ def read(data: bytes, name: str) -> Published:
     Raises:
         SpecError: it is neither a page with one block of the three forms nor a document of form A or OpenAPI 3.1.
     """
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SpecError(f"not UTF-8: {error}", name) from error
+    text = decoded(data, name)
     if text.lstrip("\ufeff \t\r\n").startswith("<"):
         raise SpecError("this is HTML; the page's source is at the same address with .md at its end", name)
     # A copy on disk is best known by where it says that it is from.

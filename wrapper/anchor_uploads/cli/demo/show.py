@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +18,7 @@ from attrs import frozen
 from anchor_uploads import UploadClient, UploadedFile
 from anchor_uploads._human import human_size
 from anchor_uploads.cli._shared import MIB, speed
+from anchor_uploads.cli.interruption import clean_up_in_peace
 from anchor_uploads.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -31,8 +29,6 @@ __all__ = ["show"]
 SCREENSHOT = "anchor-uploads-demo.png"
 PLAYWRIGHT_LIMIT = 50 * MIB
 """Bytes from which Playwright sends no file to a browser that it has not started itself."""
-_PATIENCE = 10
-"""Seconds that a step of the cleaning up may take once the demo is interrupted."""
 
 
 @frozen
@@ -53,7 +49,7 @@ def show(*, live: bool, size_mib: int, output: Path) -> int:
     Raises the errors of `UploadClient`, `BrowserNotFound`, and `RuntimeError` for what goes wrong in the page.
     """
     why_no_page = _why_no_page(live)
-    with _clean_up_in_peace() as stack:
+    with clean_up_in_peace() as stack:
         if live:
             client = stack.enter_context(UploadClient())
         else:
@@ -190,44 +186,6 @@ def _tell(text: str, seconds: float | None = None) -> None:
     print(f"{'' if seconds is None else f'{seconds:6.2f} s':9}{text}", flush=True)
 
 
-@contextmanager
-def _clean_up_in_peace() -> Iterator[ExitStack]:
-    """A stack whose unwinding Ctrl-C cannot cut short: one more press would leave a browser or its files behind.
-
-    The first signal interrupts the work in the block; SIGTERM does as Ctrl-C. A step of the unwinding that takes longer
-    than `_PATIENCE` is interrupted, too: Ctrl-C reaches Playwright's driver as well, and who asks a driver that is gone
-    for the browser's end may wait forever.
-    """
-    working = True
-    done, overdue = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        while not done.wait(_PATIENCE):
-            overdue.set()
-            # A signal of the system's ends the waiting of a system call, and Windows would end the process by it.
-            (signal.raise_signal if os.name == "nt" else partial(os.kill, os.getpid()))(signal.SIGINT)
-
-    def interrupt(_number: int, _frame: object) -> None:
-        nonlocal working
-        if working:
-            working = False
-            threading.Thread(target=watch, daemon=True).start()
-        elif not overdue.is_set():
-            return
-        overdue.clear()
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with ExitStack() as stack:
-            yield stack
-            working = False
-    finally:
-        done.set()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _print_table(outcome: Outcome) -> None:
     equal = outcome.sent == outcome.received
     uploaded = outcome.uploaded
@@ -243,7 +201,7 @@ def _print_table(outcome: Outcome) -> None:
         rows["picture"] = str(outcome.screenshot)
     width = max(map(len, rows))
     mark = "32" if equal else "31"
+    colours = sys.stdout.isatty() and os.name == "posix" and not os.environ.get("NO_COLOR")
     print()
     for name, value in rows.items():
-        coloured = not name and sys.stdout.isatty() and os.name == "posix"
-        print(f"  {name:{width}}  " + (f"\033[1;{mark}m{value}\033[0m" if coloured else value))
+        print(f"  {name:{width}}  " + (f"\033[1;{mark}m{value}\033[0m" if colours and not name else value))
