@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -542,47 +543,115 @@ def test_closed_streams_keep_no_file_from_being_sent(
     assert "Traceback" not in done.stderr
 
 
-@needs_posix
-def test_an_output_that_nobody_reads_any_more_is_no_traceback() -> None:
+@contextmanager
+def unread() -> Iterator[int]:
+    """A pipe whose other end is closed."""
     theirs, ours = os.pipe()
     os.close(theirs)
+    yield ours
+    os.close(ours)
+
+
+@needs_posix
+def test_an_output_that_nobody_reads_any_more_is_no_traceback() -> None:
     line = [*COMMAND, "completion", "zsh"]
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    done = subprocess.run(line, stdout=ours, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=buffered)
-    os.close(ours)
+    with unread() as stdout:
+        done = subprocess.run(
+            line, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=buffered
+        )
     assert (done.returncode, done.stderr) == (1, "")
 
 
-class Unread(io.RawIOBase):
-    """A pipe of Windows whose other end is closed."""
+@needs_posix
+@pytest.mark.parametrize(
+    ("arguments", "status", "uploaded"),
+    [
+        (["upload", "{session}", "a", "b"], 0, {"a", "b"}),
+        (["upload", "{session}", "missing", "a", "b", "--concurrency", "1"], 1, {"a", "b"}),
+        (["upload", "--nonsense"], 2, set()),
+        (["session", "status", "no session's id"], 2, set()),
+        (["session", "status", SESSION], 4, set()),
+    ],
+)
+def test_complaints_that_nobody_hears_change_neither_the_status_nor_what_is_done(
+    arguments: list[str], status: int, uploaded: set[str], session_id: str, tmp_path: Path, anchor: LocalServer
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"")
+    line = [*COMMAND, *(each.format(session=session_id) for each in arguments)]
+    with unread() as stderr:
+        done = subprocess.run(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=stderr, timeout=60, check=False)
+    assert done.returncode == status
+    assert len(done.stdout.splitlines()) == len(uploaded)
+    assert {file.name for file in anchor.uploads(session_id)} == uploaded
+
+
+class Unwritable(io.RawIOBase):
+    """A file that takes nothing, and says why."""
 
     def writable(self) -> bool:
         return True
 
     def write(self, block: Any, /) -> int:
-        if self.closed_there:
-            raise OSError(errno.EINVAL, "Invalid argument")
+        if self.why:
+            raise OSError(self.why, os.strerror(self.why))
         return len(block)
 
     def fileno(self) -> int:
         return self.descriptor
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor, self.closed_there = descriptor, True
+    def __init__(self, descriptor: int, why: int) -> None:
+        self.descriptor, self.why = descriptor, why
 
 
-def test_an_output_that_nobody_reads_any_more_is_known_on_windows_too(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    with (tmp_path / "out").open("wb") as stands_in:
-        unread = Unread(stands_in.fileno())
-        stream = io.TextIOWrapper(io.BufferedWriter(unread), encoding="utf-8")
-        monkeypatch.setattr(sys, "stdout", stream)
-        assert main(["completion", "zsh"]) == 1
-        assert capsys.readouterr().err == ""
+@contextmanager
+def unwritable(why: int, path: Path) -> Iterator[None]:
+    """Have a stdout that takes nothing. path: of a file to be made, whose place it takes."""
+    with path.open("wb") as stands_in, pytest.MonkeyPatch.context() as patch:
+        stream = Unwritable(stands_in.fileno(), why)
+        patch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(stream), encoding="utf-8"))
+        yield
         # What Python would write at its end goes nowhere.
         assert os.path.samestat(os.fstat(stands_in.fileno()), os.stat(os.devnull))
-        unread.closed_there = False
+        stream.why = 0
+
+
+# A pipe whose other end is closed, on POSIX and on Windows, and a file on a disk that is full.
+WHYS = [errno.EPIPE, errno.EINVAL, errno.ENOSPC]
+
+
+@pytest.mark.parametrize("why", WHYS)
+@pytest.mark.parametrize("arguments", [["completion", "zsh"], ["session", "status", "{session}"]])
+def test_what_was_only_looked_at_is_missed_by_nobody_who_has_stopped_reading(
+    arguments: list[str], why: int, session_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with unwritable(why, tmp_path / "out"):
+        assert main([each.format(session=session_id) for each in arguments]) == 1
+    error = capsys.readouterr().err
+    if why == errno.ENOSPC:
+        assert one_line(error).startswith(f"anchor-uploads: stdout cannot be written ({os.strerror(why)}); ")
+    else:
+        assert error == ""
+
+
+@pytest.mark.parametrize("why", WHYS)
+def test_what_was_done_is_told_though_stdout_does_not_take_it(
+    why: int, session_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "files").mkdir()
+    for name in "abc":
+        (tmp_path / "files" / name).write_bytes(b"")
+    with unwritable(why, tmp_path / "out"):
+        assert main(["upload", session_id, "-r", str(tmp_path / "files"), "--concurrency", "1"]) == 1
+    with unwritable(why, tmp_path / "out"):
+        assert main(["session", "start", "--urls"]) == 1
+    *told, summary, started = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("anchor-uploads: stdout cannot be written (") for line in [*told, started])
+    assert [line.partition("it was to say: ")[2].partition(" -> ")[0] for line in told] == ["a", "b", "c"]
+    assert summary == "3 uploaded, 0 failed"
+    with UploadClient() as client:
+        client.end_session(started.partition("it was to say: ")[2])
 
 
 @needs_posix

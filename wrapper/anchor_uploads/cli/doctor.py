@@ -12,6 +12,7 @@ from anchor_uploads import AnchorUploadsError, InvalidArgument, __version__
 from anchor_uploads._human import printable
 from anchor_uploads.cli import status_of
 from anchor_uploads.cli._shared import base_url
+from anchor_uploads.cli._streams import say
 
 _PACKAGES = {
     "httpx": "",
@@ -32,8 +33,8 @@ def doctor(base_url: str | None) -> int:
 
     It looks at versions, the key, the proxy, the service and the browser. Nothing is uploaded.
     """
-    print(f"anchor-uploads {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    print("  ".join(_versions()))
+    say(f"anchor-uploads {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    say("  ".join(_versions()))
     status = _service(base_url)
     _browser()
     return status
@@ -77,4 +78,4 @@ def _browser() -> None:
 
 
 def _tell(mark: str, what: str, text: str) -> None:
-    print(f"{mark}  {what:9}{printable(text)}")
+    say(f"{mark}  {what:9}{printable(text)}")

@@ -14,6 +14,7 @@ import click
 
 from anchor_uploads._human import human_size, printable
 from anchor_uploads.cli._shared import SECONDS, Function, as_json, base_url
+from anchor_uploads.cli._streams import say
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Locator, Page
@@ -112,9 +113,10 @@ async def _into_page(options: dict[str, Any], give: Callable[..., Any]) -> None:
             address = target.page.url
     for file in attached:
         if options["as_json"]:
-            print(json.dumps({**attrs.asdict(file), "page": address}))
+            line = json.dumps({**attrs.asdict(file), "page": address})
         else:
-            print(printable(f"{file.name}  {human_size(file.size)}  in {options['selector']} of {address}"))
+            line = printable(f"{file.name}  {human_size(file.size)}  in {options['selector']} of {address}")
+        say(line, done=line)
 
 
 def _cdp_url(base_url: str, api_key: str, session_id: str) -> str:

@@ -9,6 +9,7 @@ import click
 
 from anchor_uploads._human import printable
 from anchor_uploads.cli._shared import as_json, base_url, given
+from anchor_uploads.cli._streams import say
 
 _MINUTES = click.FloatRange(min=0, min_open=True)
 
@@ -40,7 +41,8 @@ def start(**options: Any) -> None:
     shown = {"id": started.id}
     if options["urls"]:
         shown.update(cdp_url=started.cdp_url or "", live_view_url=started.live_view_url or "")
-    print(json.dumps(shown) if options["as_json"] else "\n".join(shown.values()))
+    # Without the URLs, for stderr is what goes into logs.
+    say(json.dumps(shown) if options["as_json"] else "\n".join(shown.values()), done=started.id)
 
 
 @session.command("list")
@@ -55,7 +57,7 @@ def list_all(as_json: bool, base_url: str | None) -> None:
     with UploadClient(base_url=base_url) as client:
         found = client.list_sessions()
     for each in found:
-        print(json.dumps(attrs.asdict(each)) if as_json else printable(f"{each.id}  {each.status or 'unknown'}"))
+        say(json.dumps(attrs.asdict(each)) if as_json else printable(f"{each.id}  {each.status or 'unknown'}"))
 
 
 @session.command()
@@ -66,7 +68,7 @@ def status(session_id: str, base_url: str | None) -> None:
     from anchor_uploads import UploadClient
 
     with UploadClient(base_url=base_url) as client:
-        print(printable(client.get_session(session_id) or "unknown"))
+        say(printable(client.get_session(session_id) or "unknown"))
 
 
 @session.command()
@@ -84,4 +86,5 @@ def end(session_id: str | None, every: bool, base_url: str | None) -> None:
             client.end_all_sessions()
         else:
             client.end_session(session_id)
-    print("ended all sessions" if every else "ended")
+    told = "ended all sessions" if every else "ended"
+    say(told, done=told)

@@ -14,6 +14,7 @@ import click
 from anchor_uploads import AuthenticationFailed, InvalidArgument, SessionNotFound, SourceError
 from anchor_uploads._human import human_size, printable
 from anchor_uploads.cli._shared import MIB, as_json, call_options, given, speed
+from anchor_uploads.cli._streams import say
 
 if TYPE_CHECKING:
     from anchor_uploads import FailedUpload, UploadedFile, UploadProgress
@@ -201,19 +202,21 @@ class _Telling:
         size, seconds = uploaded.size, time.monotonic() - self._started[uploaded.name]
         if self._as_json:
             facts = {"file": self._path_of[uploaded.name], **attrs.asdict(uploaded), "seconds": round(seconds, 3)}
-            self._print(json.dumps(facts))
+            self._print(json.dumps(facts), done=True)
         elif not self._quiet:
             where = uploaded.path or "(the service did not say where)"
             checksum = f"  SHA-256 {uploaded.sha256}" if uploaded.sha256 else ""
             told = f"{human_size(size)} in {seconds:.1f} s" + (f", {speed(size, seconds)}" if size >= MIB else "")
-            self._print(printable(f"{uploaded.name} -> {where}  {told}{checksum}"))
+            self._print(printable(f"{uploaded.name} -> {where}  {told}{checksum}"), done=True)
 
-    def _print(self, line: str, *, complaint: bool = False) -> None:
+    def _print(self, line: str, *, complaint: bool = False, done: bool = False) -> None:
         if self._on_terminal[complaint]:
             # Above the bars, and never broken, so that it can be copied.
             self._terminal.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
+        elif complaint:
+            print(line, file=sys.stderr)
         else:
-            print(line, file=sys.stderr if complaint else sys.stdout, flush=True)
+            say(line, done=line if done else "")
 
 
 def _size(paths: list[str]) -> int | None:
