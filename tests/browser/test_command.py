@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -46,19 +48,34 @@ class Command:
         for name, content in CONTENTS.items():
             (folder / name).write_bytes(content)
 
-    def __call__(self, name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+
+    def start(self, name: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         settings = self._client.settings
         known = {"ANCHORBROWSER_API_KEY": settings.api_key, "ANCHORBROWSER_BASE_URL": settings.base_url}
-        done = subprocess.run(
+        temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(self.temporary))
+        return subprocess.Popen(
             [sys.executable, "-m", "anchor_uploads", name, self._session.id, *arguments],
-            env={**os.environ, **known, **variables, "PYTHONIOENCODING": "utf-8"},
-            capture_output=True,
+            env={**os.environ, **known, **temporary, **variables, "PYTHONIOENCODING": "utf-8"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
-            timeout=100,
-            check=False,
+            # As from a terminal, where Ctrl-C reaches all of a group.
+            start_new_session=True,
         )
-        assert settings.api_key not in done.stdout + done.stderr
-        return done
+
+    def finish(self, process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+        try:
+            out, error = process.communicate(timeout=100)
+        finally:
+            process.kill()
+        assert self._client.settings.api_key not in out + error
+        assert [*self.temporary.iterdir()] == []
+        return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+
+    def __call__(self, name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.finish(self.start(name, *arguments, **variables))
 
 
 @pytest.fixture
@@ -149,3 +166,17 @@ def test_of_several_pages_the_address_tells_which(page: Any, context: Any, site:
     finally:
         other.close()
     assert page.locator("input").evaluate("input => input.files.length") == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uses POSIX signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_ends_it_leaves_no_file_behind(name: str, page: Any, command: Command) -> None:
+    waiting = command.start("attach", command.paths[0], "--selector", "#none", "--timeout", "90")
+    deadline = time.monotonic() + 60
+    # Once there is a directory of the driver's, it is connected.
+    while not [*command.temporary.glob("*/playwright-artifacts-*")] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(waiting.pid, getattr(signal, name))
+    done = command.finish(waiting)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "anchor-uploads: interrupted\n" in done.stderr

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -489,17 +489,61 @@ def test_what_the_server_cannot_be_told_is_status_2_and_one_line(
     assert arguments[0].removeprefix("--").replace("-", "_") in one_line(capsys.readouterr().err)
 
 
-def test_ctrl_c_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"])
+def test_ctrl_c_and_what_does_as_it_does_are_status_130(
+    name: str, ctrl_c: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number: int | None = getattr(signal, name, None)
+    if number is None or (number == signal.SIGINT and ctrl_c is signal.SIG_IGN):
+        pytest.skip("there is no such signal here")
+
     def interrupt(*_arguments: object, **_options: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     monkeypatch.setattr(UploadClient, "create_session", interrupt)
-    assert main(["session", "start"]) == 130
+    before = signal.getsignal(number), signal.signal(signal.SIGINT, ctrl_c)
+    try:
+        assert main(["session", "start"]) == 130
+        if number != signal.SIGINT:
+            assert signal.getsignal(number) is before[0]
+    finally:
+        signal.signal(signal.SIGINT, before[1])
     # Below the ^C that the terminal shows.
     assert capsys.readouterr().err == "\nanchor-uploads: interrupted\n"
 
 
-def test_ctrl_c_in_the_midst_tells_what_was_done(raw_server: RawServer, tmp_path: Path) -> None:
+def test_what_goes_wrong_because_of_an_interruption_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cut_off(*_arguments: object, **_options: object) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise RuntimeError("the other end is gone")
+
+    monkeypatch.setattr(UploadClient, "create_session", cut_off)
+    assert main(["session", "start"]) == 130
+    assert capsys.readouterr().err == "anchor-uploads: interrupted\n"
+
+
+@needs_posix
+def test_a_command_that_was_started_with_nohup_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    list_sessions = UploadClient.list_sessions
+
+    def close_the_terminal(client: UploadClient) -> Any:
+        signal.raise_signal(signal.SIGHUP)
+        return list_sessions(client)
+
+    monkeypatch.setattr(UploadClient, "list_sessions", close_the_terminal)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["session", "list"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGTERM", marks=needs_posix)])
+def test_ctrl_c_in_the_midst_tells_what_was_done(name: str, raw_server: RawServer, tmp_path: Path) -> None:
     waiting = threading.Event()
 
     def stall(exchange: Exchange) -> None:
@@ -510,8 +554,8 @@ def test_ctrl_c_in_the_midst_tells_what_was_done(raw_server: RawServer, tmp_path
         exchange.reset()
 
     raw_server.script = [answer(), stall]
-    for name in "abc":
-        (tmp_path / name).write_bytes(b"x")
+    for letter in "abc":
+        (tmp_path / letter).write_bytes(b"x")
     arguments = ["upload", SESSION, "-r", str(tmp_path), "--concurrency", "1", "--base-url", raw_server.base_url]
     # As from a terminal, also where this one was started with signals ignored.
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -519,7 +563,7 @@ def test_ctrl_c_in_the_midst_tells_what_was_done(raw_server: RawServer, tmp_path
     line = [sys.executable, "-c", code, *arguments]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert waiting.wait(60)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, name))
     out, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert one_line(out).startswith("a -> ")
@@ -725,6 +769,25 @@ def test_on_a_terminal_there_are_bars_and_lines_that_can_be_copied(
     if drawn:
         # The cursor is there again.
         assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+@needs_posix
+def test_what_does_as_ctrl_c_gives_a_terminal_its_cursor_back(raw_server: RawServer, report: Path) -> None:
+    def stall(exchange: Exchange) -> None:
+        exchange.wait(1)
+        exchange.reset()
+
+    raw_server.script = [stall]
+    # With a signal as soon as a bar is drawn.
+    code = (
+        "import os, signal, sys; from anchor_uploads.cli import main; from anchor_uploads.progress import ProgressBar\n"
+        "signals, draw = [signal.SIGTERM], ProgressBar.__call__\n"
+        "def call(bar, progress):\n    draw(bar, progress)\n    while signals: os.kill(os.getpid(), signals.pop())\n"
+        "ProgressBar.__call__ = call; sys.exit(main() - 130)"
+    )
+    line = [sys.executable, "-c", code, "upload", SESSION, str(report), "--base-url", raw_server.base_url]
+    shown = on_a_terminal(line, 100, {**os.environ, "TERM": "xterm-256color"})
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

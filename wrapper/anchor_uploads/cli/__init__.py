@@ -2,7 +2,7 @@
 
 Exit status, the first that applies:
 
-130  interrupted
+130  interrupted: by Ctrl-C, by SIGTERM, by the end of the terminal
 2    the command cannot be carried out as it was given; nothing was sent
 3    the API key is missing from the service's view, wrong, or not allowed to do this
 4    there is no such session
@@ -24,6 +24,7 @@ from anchor_uploads import (
     SessionNotFound,
     UploadsInterrupted,
 )
+from anchor_uploads.cli._signals import like_ctrl_c
 from anchor_uploads.cli._streams import complain, safe_streams
 
 __all__ = ["main"]
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _status(arguments: Sequence[str] | None) -> int:
     try:
-        return _run(arguments)
+        with like_ctrl_c():
+            return _run(arguments)
     except KeyboardInterrupt as interruption:
         return _fail(_interrupted(interruption), INTERRUPTED)
     except ModuleNotFoundError as missing:

@@ -13,6 +13,7 @@ import attrs
 import click
 
 from anchor_uploads._human import human_size, printable
+from anchor_uploads.cli._driver import tidy_driver
 from anchor_uploads.cli._shared import SECONDS, Function, as_json, base_url
 from anchor_uploads.cli._streams import say
 
@@ -131,13 +132,15 @@ def _cdp_url(base_url: str, api_key: str, session_id: str) -> str:
 async def _connected(cdp_url: str) -> AsyncIterator[Browser]:
     from playwright.async_api import Error, async_playwright
 
-    async with async_playwright() as playwright:
-        try:
-            yield await playwright.chromium.connect_over_cdp(cdp_url)
-        except Error as error:
-            # Its messages quote the URL, which holds the key.
-            told = error.message.replace(cdp_url, "(its CDP URL)").splitlines()[0]
-            raise RuntimeError(f"the session's browser cannot be used: {told}") from None
+    with tidy_driver():
+        async with async_playwright() as playwright:
+            try:
+                browser = await playwright.chromium.connect_over_cdp(cdp_url)
+            except Error as error:
+                # Its messages quote the URL, which holds the key.
+                told = error.message.replace(cdp_url, "(its CDP URL)").splitlines()[0]
+                raise RuntimeError(f"the session's browser cannot be used: {told}") from None
+            yield browser
 
 
 async def _found(browser: Browser, options: dict[str, Any]) -> Locator:

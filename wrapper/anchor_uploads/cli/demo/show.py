@@ -196,9 +196,9 @@ def _tell(text: str, seconds: float | None = None) -> None:
 def _clean_up_in_peace() -> Iterator[ExitStack]:
     """A stack whose unwinding Ctrl-C cannot cut short: one more press would leave a browser or its files behind.
 
-    The first signal interrupts the work in the block; SIGTERM does as Ctrl-C. A step of the unwinding that takes longer
-    than `_PATIENCE` is interrupted, too: Ctrl-C reaches Playwright's driver as well, and who asks a driver that is gone
-    for the browser's end may wait forever.
+    The first press interrupts the work in the block. A step of the unwinding that takes longer than `_PATIENCE` is
+    interrupted, too: Ctrl-C reaches Playwright's driver as well, and who asks a driver that is gone for the browser's
+    end may wait forever.
     """
     working = True
     done, overdue = threading.Event(), threading.Event()
@@ -219,15 +219,14 @@ def _clean_up_in_peace() -> Iterator[ExitStack]:
         overdue.clear()
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         with ExitStack() as stack:
             yield stack
             working = False
     finally:
         done.set()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, before)
 
 
 def _print_table(outcome: Outcome) -> None:
