@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from anchor_uploads.local import LocalServer, find_browser
+from recording.terminal import on_a_terminal
 
 needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chrome, Chromium or Edge here")
 
@@ -118,6 +119,17 @@ def test_bytes_that_differ_are_status_1(folder: Path) -> None:
     )
     assert done.returncode == 1
     assert "DIFFERENT" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a terminal of POSIX")
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_on_a_terminal_the_verdict_has_a_colour_unless_none_is_wanted(
+    variables: dict[str, str], coloured: bool, folder: Path
+) -> None:
+    clean = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    line = [sys.executable, "-m", "anchor_uploads", "demo", "--size-mib", "1", "--output", str(folder)]
+    shown = on_a_terminal(line, 100, {**clean, "ANCHOR_UPLOADS_BROWSER": "/nonexistent", **variables})
+    assert ("mequal: every byte arrived\x1b[0m" in shown) is coloured
 
 
 @needs_browser

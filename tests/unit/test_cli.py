@@ -91,10 +91,21 @@ def test_upload_tells_where_the_file_is(session_id: str, report: Path, capsys: p
     assert error == ""
 
 
-def test_upload_as_json(session_id: str, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1"}, {"TTY_COMPATIBLE": "1"}])
+def test_upload_as_json(
+    variables: dict[str, str],
+    session_id: str,
+    report: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     arguments = ["--json", "--filename", "other.bin", "--content-type", "text/x-mine"]
     assert main(["upload", session_id, str(report), *arguments]) == 0
-    told = json.loads(one_line(capsys.readouterr().out))
+    out, error = capsys.readouterr()
+    assert error == ""
+    told = json.loads(one_line(out))
     assert told["file"] == str(report)
     assert (told["name"], told["size"], told["content_type"]) == ("other.bin", 11, "text/x-mine")
     assert Path(told["path"]).read_bytes() == b"eleven byte"

@@ -158,7 +158,7 @@ class _Telling:
         self._as_json = as_json
         self._quiet = quiet
         self._started: dict[str, float] = {}
-        self._terminal = Console(stderr=True, quiet=quiet)
+        self._terminal = Console(stderr=True, quiet=quiet, force_terminal=None if sys.stderr.isatty() else False)
         # Asked now, for the bars put something else in the streams' place.
         drawn = self._terminal.is_interactive and not quiet
         self._on_terminal = [drawn and stream.isatty() for stream in (sys.stdout, sys.stderr)]

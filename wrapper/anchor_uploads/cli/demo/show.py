@@ -246,5 +246,5 @@ def _print_table(outcome: Outcome) -> None:
     mark = "32" if equal else "31"
     say("")
     for name, value in rows.items():
-        coloured = not name and sys.stdout.isatty() and os.name == "posix"
+        coloured = not name and sys.stdout.isatty() and os.name == "posix" and not os.environ.get("NO_COLOR")
         say(f"  {name:{width}}  " + (f"\033[1;{mark}m{value}\033[0m" if coloured else value))
