@@ -189,19 +189,38 @@ def test_names_that_may_be_one_at_the_other_end_are_told(
     assert "'Same.txt' and 'same.txt' differ only in how they are written" in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["--dry-run"], ["--dry-run", "--json"], ["--quiet"]])
+@pytest.mark.parametrize(
+    "url", ["http://me:s3cret@127.0.0.1:9/a.txt?signature=s3cret", "memory://me:s3cret@here/a.txt"]
+)
+def test_what_a_url_holds_that_may_be_secret_is_not_shown(
+    url: str, options: list[str], session_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["upload", session_id, url, *options]) == 1
+    out, error = capsys.readouterr()
+    assert "s3cret" not in out + error
+    assert f"{url.partition(':')[0]}://{url.partition('@')[2].partition('?')[0]}" in one_line(error)
+    if "--json" in options:
+        assert json.loads(out)["file"] in error
+
+
 def test_what_a_stranger_wrote_moves_no_cursor(
     raw_server: RawServer, report: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wild = "\x1b[2J\u202e"
     saved = {"data": {"status": "success", "message": f"File saved at /uploads/{wild}"}}
-    raw_server.script = [answer(200, saved), *[answer(400, {"error": {"code": 400, "message": wild}})] * 2]
+    started = {"data": {"id": f"id{wild}", "cdp_url": f"ws://{wild}", "live_view_url": f"http://{wild}"}}
+    failures = [answer(400, {"error": {"code": 400, "message": wild}})] * 2
+    raw_server.script = [answer(200, saved), *failures, answer(200, started)]
     arguments = ["--base-url", raw_server.base_url]
     assert main(["upload", SESSION, str(report), "--filename", "\u202ea", *arguments]) == 0
     assert main(["upload", SESSION, str(report), *arguments]) == 1
     assert main(["session", "start", *arguments]) == 1
+    assert main(["session", "start", "--urls", *arguments]) == 0
     out, error = capsys.readouterr()
     assert out.startswith("\\u202ea -> ")
-    assert out.count("\\x1b[2J\\u202e") == 1
+    assert out.count("\\x1b[2J\\u202e") == 4
+    assert len(out.splitlines()) == 4
     assert error.count("\\x1b[2J\\u202e") == 2
     assert not {*wild} & {"\x1b", "\u202e"} & {*(out + error)}
 

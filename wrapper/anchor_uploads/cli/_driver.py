@@ -1,13 +1,21 @@
-"""Playwright's driver, in commands that may end at any time."""
+"""Playwright's driver, in commands that may end at any time, and what it says of errors."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.async_api import Error
+
+# Users, passwords and queries of URLs. In one of these stands the key, and Playwright writes URLs in a way of its own.
+_SECRETS = re.compile(r"[^\s/]*@|\?\S+")
 
 
 @contextmanager
@@ -29,3 +37,8 @@ def tidy_driver() -> Iterator[None]:
             for name in variables:
                 del os.environ[name]
             os.environ.update(before)
+
+
+def problem(error: Error) -> str:
+    """Return what Playwright says, in one line and without what its URLs hold that may be secret."""
+    return _SECRETS.sub("", error.message.splitlines()[0])

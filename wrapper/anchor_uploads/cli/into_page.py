@@ -13,7 +13,7 @@ import attrs
 import click
 
 from anchor_uploads._human import human_size, printable
-from anchor_uploads.cli._driver import tidy_driver
+from anchor_uploads.cli._driver import problem, tidy_driver
 from anchor_uploads.cli._shared import SECONDS, Function, as_json, base_url
 from anchor_uploads.cli._streams import say
 
@@ -137,9 +137,7 @@ async def _connected(cdp_url: str) -> AsyncIterator[Browser]:
             try:
                 browser = await playwright.chromium.connect_over_cdp(cdp_url)
             except Error as error:
-                # Its messages quote the URL, which holds the key.
-                told = error.message.replace(cdp_url, "(its CDP URL)").splitlines()[0]
-                raise RuntimeError(f"the session's browser cannot be used: {told}") from None
+                raise RuntimeError(f"the session's browser cannot be used: {problem(error)}") from None
             yield browser
 
 

@@ -42,7 +42,7 @@ def start(**options: Any) -> None:
     if options["urls"]:
         shown.update(cdp_url=started.cdp_url or "", live_view_url=started.live_view_url or "")
     # Without the URLs, for stderr is what goes into logs.
-    say(json.dumps(shown) if options["as_json"] else "\n".join(shown.values()), done=started.id)
+    say(json.dumps(shown) if options["as_json"] else "\n".join(map(printable, shown.values())), done=started.id)
 
 
 @session.command("list")

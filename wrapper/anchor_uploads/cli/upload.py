@@ -151,10 +151,12 @@ class _Telling:
     def __init__(self, paths: list[str], parts: list[Part], *, as_json: bool, quiet: bool) -> None:
         from rich.console import Console
 
+        from anchor_uploads._sources.names import is_url, without_secrets
         from anchor_uploads.progress import ProgressBar
 
-        self._paths = paths
-        self._path_of = {part.name: path for part, path in zip(parts, paths, strict=True)}
+        # A command's output goes into logs, and URLs can be signed.
+        self._paths = [without_secrets(path) if is_url(path) else path for path in paths]
+        self._path_of = {part.name: path for part, path in zip(parts, self._paths, strict=True)}
         self._as_json = as_json
         self._quiet = quiet
         self._started: dict[str, float] = {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from anchor_uploads.cli._driver import tidy_driver
+from anchor_uploads.cli._driver import problem, tidy_driver
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
@@ -41,9 +41,7 @@ def connected_page(cdp_url: str, *, patience: float) -> Iterator[Page]:
             page.set_viewport_size({"width": 1120, "height": 760})
             yield page
         except Error as error:
-            # Playwright's messages quote the URL, and the URL holds the key.
-            text = error.message.replace(cdp_url, "(cdp_url)").splitlines()[0]
-            raise RuntimeError(f"the session's browser failed: {text}") from None
+            raise RuntimeError(f"the session's browser failed: {problem(error)}") from None
 
 
 def open_without_server(page: Page, html: str) -> None:
