@@ -19,7 +19,7 @@ import pytest
 from anchor_uploads import Session, UploadClient
 from support.form_site import FormSite, Received
 
-from .conftest import CONTENTS
+from .conftest import CONTENTS, Hang
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,12 @@ class Command:
             # As from a terminal, where Ctrl-C reaches all of a group.
             start_new_session=True,
         )
+
+    def wait_until_connected(self) -> None:
+        deadline = time.monotonic() + 60
+        # Of each browser the driver makes one.
+        while not [*self.temporary.glob("*/playwright-artifacts-*")] and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def finish(self, process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
         try:
@@ -120,6 +126,28 @@ def test_what_the_input_does_not_accept_is_refused_unless_that_is_wanted(
     done = command("attach", *command.paths, *options)
     assert done.returncode == (0 if options else 1)
     assert page.locator("input").evaluate("input => input.files.length") == (2 if options else 0)
+    assert ("pass --ignore-accept" in done.stderr) is not bool(options)
+    # What is in the session without being in the page is told as `upload` tells it.
+    assert (sorted(line.split(" -> ")[0] for line in done.stdout.splitlines()) == sorted(CONTENTS)) is not bool(options)
+
+
+@pytest.mark.parametrize("name", ["attach", "drop"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_where_one_file_fails_none_is_attached_and_each_is_told(
+    as_json: bool, name: str, page: Any, site: FormSite, command: Command
+) -> None:
+    page.goto(site.url(attributes="multiple"))
+    missing = str(command.temporary / "missing")
+    done = command(name, missing, *command.paths, "--selector", "input", *["--json"] * as_json)
+    assert done.returncode == 1
+    assert page.locator("input").evaluate("input => input.files.length") == 0
+    assert done.stderr == f"anchor-uploads: {missing}: {missing!r} does not exist\n"
+    lines = done.stdout.splitlines()
+    if as_json:
+        told = {line["file"]: line.get("error", {}).get("type") for line in map(json.loads, lines)}
+        assert told == {missing: "SourceError", **dict.fromkeys(command.paths)}
+    else:
+        assert sorted(line.split(" -> ")[0] for line in lines) == sorted(CONTENTS)
 
 
 def test_the_browser_is_where_the_environment_says(
@@ -137,6 +165,7 @@ def test_the_browser_is_where_the_environment_says(
     [
         (["--selector", "#none"], "no elements match '#none'"),
         (["--selector", "body *"], "elements match 'body *', and one is needed"),
+        (["--selector", "###"], "'###' cannot be looked for: "),
         (["--page", "elsewhere"], "Pages looked at: none"),
         (["--cdp-url", "ws://127.0.0.1:9/?apiKey=a-secret"], "cannot be used"),
         # Playwright tells of this one with a path that it has not.
@@ -158,6 +187,21 @@ def test_nothing_is_uploaded_for_an_element_that_is_not_there(
     assert "a-secret" not in done.stderr
 
 
+def test_a_frame_that_goes_away_while_it_is_looked_into_holds_nothing(
+    page: Any, site: FormSite, command: Command, hang: Hang
+) -> None:
+    page.goto(site.put("parent", "<div></div>"))
+    address = site.put("hanging", f"<script>{hang.script}</script>").replace("127.0.0.1", "localhost")
+    page.evaluate(f"document.body.append(Object.assign(document.createElement('iframe'), {{src: {address!r}}}))")
+    hang.begun()
+    attaching = command.start("attach", *command.paths)
+    command.wait_until_connected()
+    # It looks into the frame by now, or soon; should it look later, it meets no frame.
+    time.sleep(1)
+    page.evaluate("document.body.innerHTML = '<input type=file multiple>'")
+    assert command.finish(attaching).returncode == 0
+
+
 def test_of_several_pages_the_address_tells_which(page: Any, context: Any, site: FormSite, command: Command) -> None:
     page.goto(site.url(attributes="class=mine multiple"))
     other = context.new_page()
@@ -176,11 +220,21 @@ def test_of_several_pages_the_address_tells_which(page: Any, context: Any, site:
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_what_ends_it_leaves_no_file_behind(name: str, page: Any, command: Command) -> None:
     waiting = command.start("attach", command.paths[0], "--selector", "#none", "--timeout", "90")
-    deadline = time.monotonic() + 60
-    # Once there is a directory of the driver's, it is connected.
-    while not [*command.temporary.glob("*/playwright-artifacts-*")] and time.monotonic() < deadline:
-        time.sleep(0.05)
+    command.wait_until_connected()
     os.killpg(waiting.pid, getattr(signal, name))
     done = command.finish(waiting)
     assert (done.returncode, done.stdout) == (130, "")
     assert "anchor-uploads: interrupted\n" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uses POSIX signals")
+def test_ctrl_c_tells_what_was_uploaded(page: Any, site: FormSite, command: Command, hang: Hang) -> None:
+    page.goto(site.url(attributes="multiple"))
+    page.locator("input").evaluate(f"input => {{ input.onchange = () => {hang.script} }}")
+    attaching = command.start("attach", *command.paths)
+    hang.begun()
+    os.killpg(attaching.pid, signal.SIGINT)
+    done = command.finish(attaching)
+    hang.close()
+    assert (done.returncode, done.stderr) == (130, "\nanchor-uploads: interrupted\n")
+    assert sorted(line.split(" -> ")[0] for line in done.stdout.splitlines()) == sorted(CONTENTS)

@@ -31,6 +31,7 @@ from support.raw_server import SAVED, Exchange, RawServer, answer
 KEY = "a-key-that-must-not-be-shown"
 SESSION = "8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10"
 COMMAND = [sys.executable, "-m", "anchor_uploads"]
+SAME = [str(Path("x", "same.txt")), str(Path("y", "same.txt"))]
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is asked for its version")
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="sh, and terminals of POSIX")
@@ -225,20 +226,28 @@ def test_what_a_stranger_wrote_moves_no_cursor(
     assert not {*wild} & {"\x1b", "\u202e"} & {*(out + error)}
 
 
-@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("upload", ["-r", "."]), ("upload", ["-r", ".", "--dry-run"]), ("attach", [*SAME]), ("drop", [*SAME])],
+)
 def test_of_files_with_one_name_none_is_sent(
-    options: list[str], session_id: str, tmp_path: Path, anchor: LocalServer, capsys: pytest.CaptureFixture[str]
+    name: str,
+    options: list[str],
+    tmp_path: Path,
+    anchor: LocalServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for folder in ("x", "y"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "same.txt").write_bytes(b"")
-    assert main(["upload", session_id, "-r", str(tmp_path), *options]) == 2
+    for path in SAME:
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    before = len(anchor.requests)
+    assert main([name, SESSION, *options]) == 2
     out, error = capsys.readouterr()
     assert out == ""
-    assert all(
-        part in one_line(error) for part in (str(Path("x", "same.txt")), str(Path("y", "same.txt")), "--filename")
-    )
-    assert anchor.uploads(session_id) == ()
+    assert all(part in one_line(error) for part in (*SAME, "rename one of them, or give `upload` --filename"))
+    assert len(anchor.requests) == before
 
 
 def test_a_dry_run_tells_what_would_be_sent_and_sends_nothing(
@@ -398,6 +407,41 @@ def test_errors_are_one_line_with_the_documented_status(
     assert one_line(error).startswith("anchor-uploads: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["upload", SESSION, "file", "--content-type", "none"], "; --content-type must look like 'text/plain'"),
+        (["upload", SESSION, "file", "--filename", "a/b"], "; give `upload` --filename to send another"),
+        (
+            ["upload", SESSION, "folder"],
+            "pass the files in it one by one (or pass -r, to `upload`), or an archive of it",
+        ),
+        (["upload", SESSION, "file", "--timeout", "0.2"], "or pass --retry-unknown where a second time does no harm"),
+        (["session", "start", "--timeout", "0.2"], "or pass --retry-unknown where a second time does no harm"),
+        (["session", "list", "--base-url", "ftp://here"], "check ANCHORBROWSER_BASE_URL or --base-url"),
+    ],
+)
+def test_advice_names_options_that_there_are(
+    arguments: list[str],
+    advice: str,
+    raw_server: RawServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fall_silent(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.wait(20)
+
+    raw_server.script = [fall_silent]
+    monkeypatch.setenv("ANCHORBROWSER_BASE_URL", raw_server.base_url)
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_bytes(b"x")
+    Path("folder").mkdir()
+    assert main(arguments) in (1, 2)
+    assert advice in one_line(capsys.readouterr().err)
+
+
 def test_a_wrong_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ANCHORBROWSER_API_KEY", "a-wrong-key")
     assert main(["session", "start"]) == 3
@@ -409,7 +453,7 @@ def test_without_a_key_it_names_the_variable(
 ) -> None:
     monkeypatch.delenv("ANCHORBROWSER_API_KEY")
     assert main(["session", "start"]) == 2
-    assert "ANCHORBROWSER_API_KEY" in one_line(capsys.readouterr().err)
+    assert "set ANCHORBROWSER_API_KEY in the environment\n" in one_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from anchor_uploads import (
 )
 from anchor_uploads.cli._signals import like_ctrl_c
 from anchor_uploads.cli._streams import complain, safe_streams
+from anchor_uploads.cli._words import in_words_of_the_command
 
 __all__ = ["main"]
 
@@ -56,7 +57,7 @@ def _status(arguments: Sequence[str] | None) -> int:
         extra = "playwright" if package == "playwright" else "cli"
         return _fail(f'the package {package!r} is missing; run: pip install "anchor-uploads[{extra}]"', FAILED)
     except (AnchorUploadsError, ImportError, OSError, RuntimeError) as error:
-        return _fail(str(error), status_of(error))
+        return _fail(in_words_of_the_command(error), status_of(error))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -82,5 +83,5 @@ def _interrupted(interruption: KeyboardInterrupt) -> str:
 
 
 def _fail(text: str, status: int) -> int:
-    complain(" ".join(text.split()))
+    complain(text)
     return status

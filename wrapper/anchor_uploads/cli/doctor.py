@@ -13,6 +13,7 @@ from anchor_uploads._human import printable
 from anchor_uploads.cli import status_of
 from anchor_uploads.cli._shared import base_url
 from anchor_uploads.cli._streams import say
+from anchor_uploads.cli._words import in_words_of_the_command
 
 _PACKAGES = {
     "httpx": "",
@@ -60,7 +61,7 @@ def _service(base_url: str | None) -> int:
             _tell("ok", "proxy", str(proxy) if proxy else f"none for {settings.base_url}")
             running = client.list_sessions()
     except AnchorUploadsError as error:
-        _tell("no", "settings" if isinstance(error, InvalidArgument) else "service", str(error))
+        _tell("no", "settings" if isinstance(error, InvalidArgument) else "service", in_words_of_the_command(error))
         return status_of(error)
     _tell("ok", "service", f"{settings.base_url} knows the key; its sessions now: {len(running)}")
     return 0
