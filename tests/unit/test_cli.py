@@ -464,10 +464,13 @@ def test_without_a_key_it_names_the_variable(
         (["upload", SESSION, "a", "b", "--filename", "c"], "--filename names one file, and these are 2"),
         (["upload", SESSION, "-"], "standard input has no name"),
         (["upload", SESSION, "a", "--deadline", "0"], "--deadline"),
+        (["upload", SESSION, "a", "--timeout", "nan"], "--timeout"),
+        (["attach", SESSION, "a", "--timeout", "inf"], "--timeout"),
         (["upload", SESSION, "a", "--concurrency", "0"], "--concurrency"),
         (["session", "end"], "--all"),
         (["session", "end", SESSION, "--all"], "--all"),
-        (["session", "start", "--idle-timeout", "-1"], "--idle-timeout"),
+        (["session", "start", "--idle-timeout", "0"], "--idle-timeout"),
+        (["session", "start", "--max-duration", "2.5"], "--max-duration"),
         (["attach", SESSION], "FILE"),
         (["demo", "--size-mib", "0"], "--size-mib"),
         (["serve", "--port", "x"], "--port"),
@@ -487,11 +490,11 @@ def test_a_session_has_the_settings_it_was_started_with(
     anchor: LocalServer, raw_server: RawServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw_server.script = [answer(200, {"data": {"id": SESSION}})] * 2
-    settings = ["--url", "https://example.com/", "--idle-timeout", "2.5", "--max-duration", "60"]
+    settings = ["--url", "https://example.com/", "--idle-timeout", "5", "--max-duration", "60"]
     assert main(["session", "start", "--base-url", raw_server.base_url, *settings]) == 0
     assert main(["session", "start", "--base-url", raw_server.base_url]) == 0
-    asked = [json.loads(request.body or "{}") for request in raw_server.requests]
-    limits = {"idle_timeout": 2.5, "max_duration": 60.0}
+    asked = [json.loads(request.body or "{}", parse_float=str) for request in raw_server.requests]
+    limits = {"idle_timeout": 5, "max_duration": 60}
     assert asked == [{"session": {"initial_url": "https://example.com/", "timeout": limits}}, {}]
 
 

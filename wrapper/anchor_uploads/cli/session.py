@@ -11,7 +11,7 @@ from anchor_uploads._human import printable
 from anchor_uploads.cli._shared import as_json, call_options, given, settings
 from anchor_uploads.cli._streams import say
 
-_MINUTES = click.FloatRange(min=0, min_open=True)
+_MINUTES = click.IntRange(min=1)
 
 
 @click.group()
