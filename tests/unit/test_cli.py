@@ -150,6 +150,40 @@ def test_upload_takes_the_files_in_and_below_a_directory(
     }
 
 
+@needs_posix
+def test_directories_that_are_linked_to_are_gone_through_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    top, elsewhere = tmp_path / "top", tmp_path / "elsewhere"
+    for path in (top / "deep" / "a.txt", elsewhere / "below" / "b.txt"):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    for link, to in {
+        "loop": top,
+        "deep/loop": top / "deep",
+        "around": tmp_path,
+        "one": elsewhere,
+        "two": elsewhere,
+    }.items():
+        (top / link).symlink_to(to)
+    assert main(["upload", SESSION, "-r", str(top), "--dry-run", "--json"]) == 0
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(names) == ["a.txt", "b.txt"]
+
+
+@needs_posix
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_pipe_that_nobody_named_is_refused(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
+    assert main(["upload", SESSION, "-r", str(tmp_path), *options]) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert f"{str(tmp_path / 'pipe')!r} is no regular file" in one_line(error)
+
+
 def test_what_is_in_a_directory_comes_in_the_order_of_the_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 )
 @click.argument("session_id")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("-r", "--recursive", is_flag=True, help="Of directories, upload all files that are in and below them.")
+@click.option(
+    "-r",
+    "--recursive",
+    is_flag=True,
+    help="Of directories, upload all files that are in and below them, also through links.",
+)
 @click.option("--filename", metavar="NAME", help="What to call the file there (one FILE only).")
 @click.option("--content-type", metavar="TYPE", help="Their media type (default: what the name tells).")
 @click.option("--checksum", is_flag=True, help="Compute the SHA-256 on the way, and print it.")
@@ -63,12 +68,24 @@ def _files(given: Iterable[str], *, recursive: bool) -> Iterator[str]:
         if not recursive or not os.path.isdir(path):
             yield path
             continue
-        found = [
-            os.path.join(folder, name) for folder, _folders, names in os.walk(path, onerror=_raise) for name in names
-        ]
+        found = sorted(_below(path))
         if not found:
             raise InvalidArgument(f"no file is in {path!r}")
-        yield from sorted(found)
+        yield from found
+
+
+def _below(directory: str) -> Iterator[str]:
+    """Go through a directory and those below it, linked ones as well, each of them once."""
+    seen = {os.path.realpath(directory)}
+    for folder, folders, names in os.walk(directory, onerror=_raise, followlinks=True):
+        real = {os.path.realpath(os.path.join(folder, name)): name for name in sorted(folders, reverse=True)}
+        folders[:] = [name for path, name in real.items() if path not in seen]
+        seen.update(real)
+        for path in (os.path.join(folder, name) for name in names):
+            # Reading a pipe or a device may never end.
+            if os.path.exists(path) and not os.path.isfile(path):
+                raise InvalidArgument(f"{path!r} is no regular file; to upload what it gives, name it")
+            yield path
 
 
 def _raise(error: OSError) -> None:
