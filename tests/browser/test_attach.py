@@ -17,7 +17,7 @@ import attrs
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from anchor_uploads import AttachError, Session, UploadClient, UploadedFile
+from anchor_uploads import AttachError, InvalidArgument, Session, UploadClient, UploadedFile
 from anchor_uploads.cdp import AttachedFileReplaced, RemoteFile, set_input_files
 from support.blocking import Blocking
 from support.form_site import FormSite, Received
@@ -310,6 +310,26 @@ def test_what_is_no_element_is_an_error_that_says_what_to_pass(
     for give in (twin.attach, twin.drop):
         with pytest.raises(TypeError, match=says):
             give(target(page), "#cv", files[0])
+
+
+@pytest.mark.by_turns
+@pytest.mark.parametrize("timeout", [0, -1.5, float("nan"), True, None, "5"])
+def test_a_timeout_that_is_no_positive_number_is_refused_before_anything_is_done(
+    twin: Twin, page: Any, files: list[UploadedFile], client: UploadClient, timeout: Any
+) -> None:
+    element = page.locator("#none")
+    says = f"the timeout must be a positive number of seconds, not {timeout!r}"
+    for give in (twin.attach, twin.drop):
+        with pytest.raises(InvalidArgument, match=says):
+            give(element, files[0], timeout=timeout)
+    with pytest.raises(InvalidArgument, match=says):
+        twin.upload_and_attach(client, "no session", element, b"", filename="a", attach_timeout=timeout)
+
+
+def test_a_timeout_may_be_longer_than_a_driver_can_count(twin: Twin, page: Any, files: list[UploadedFile]) -> None:
+    page.set_content("")
+    page.evaluate("setTimeout(() => { document.body.innerHTML = '<input type=file>' }, 500)")
+    assert twin.attach(field(page), files[0], timeout=float("inf"))[0].size == files[0].size
 
 
 def test_accept_can_be_ignored_and_several_names_can_be_equal(

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from anchor_uploads import Session, UploadClient
 from support.form_site import FormSite, Received
 
-from .conftest import CONTENTS
+from .conftest import CONTENTS, Hang
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +49,40 @@ class Command:
         for name, content in CONTENTS.items():
             (folder / name).write_bytes(content)
 
-    def __call__(self, name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        self.temporary = folder / "temporary"
+        self.temporary.mkdir()
+
+    def start(self, name: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         settings = self._client.settings
         known = {"ANCHORBROWSER_API_KEY": settings.api_key, "ANCHORBROWSER_BASE_URL": settings.base_url}
-        done = subprocess.run(
+        temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(self.temporary))
+        return subprocess.Popen(
             [sys.executable, "-m", "anchor_uploads", name, self._session.id, *arguments],
-            env={**os.environ, **known, **variables, "PYTHONIOENCODING": "utf-8"},
-            capture_output=True,
+            env={**os.environ, **known, **temporary, **variables, "PYTHONIOENCODING": "utf-8"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
-            timeout=100,
-            check=False,
+            # As from a terminal, where Ctrl-C reaches all of a group.
+            start_new_session=True,
         )
-        assert settings.api_key not in done.stdout + done.stderr
-        return done
+
+    def wait_until_connected(self) -> None:
+        deadline = time.monotonic() + 60
+        # Of each browser the driver makes one.
+        while not [*self.temporary.glob("*/playwright-artifacts-*")] and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def finish(self, process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+        try:
+            out, error = process.communicate(timeout=100)
+        finally:
+            process.kill()
+        assert self._client.settings.api_key not in out + error
+        assert [*self.temporary.iterdir()] == []
+        return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+
+    def __call__(self, name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.finish(self.start(name, *arguments, **variables))
 
 
 @pytest.fixture
@@ -102,6 +126,28 @@ def test_what_the_input_does_not_accept_is_refused_unless_that_is_wanted(
     done = command("attach", *command.paths, *options)
     assert done.returncode == (0 if options else 1)
     assert page.locator("input").evaluate("input => input.files.length") == (2 if options else 0)
+    assert ("pass --ignore-accept" in done.stderr) is not bool(options)
+    # What is in the session without being in the page is told as `upload` tells it.
+    assert (sorted(line.split(" -> ")[0] for line in done.stdout.splitlines()) == sorted(CONTENTS)) is not bool(options)
+
+
+@pytest.mark.parametrize("name", ["attach", "drop"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_where_one_file_fails_none_is_attached_and_each_is_told(
+    as_json: bool, name: str, page: Any, site: FormSite, command: Command
+) -> None:
+    page.goto(site.url(attributes="multiple"))
+    missing = str(command.temporary / "missing")
+    done = command(name, missing, *command.paths, "--selector", "input", *["--json"] * as_json)
+    assert done.returncode == 1
+    assert page.locator("input").evaluate("input => input.files.length") == 0
+    assert done.stderr == f"anchor-uploads: {missing}: {missing!r} does not exist\n"
+    lines = done.stdout.splitlines()
+    if as_json:
+        told = {line["file"]: line.get("error", {}).get("type") for line in map(json.loads, lines)}
+        assert told == {missing: "SourceError", **dict.fromkeys(command.paths)}
+    else:
+        assert sorted(line.split(" -> ")[0] for line in lines) == sorted(CONTENTS)
 
 
 def test_the_browser_is_where_the_environment_says(
@@ -119,8 +165,11 @@ def test_the_browser_is_where_the_environment_says(
     [
         (["--selector", "#none"], "no elements match '#none'"),
         (["--selector", "body *"], "elements match 'body *', and one is needed"),
+        (["--selector", "###"], "'###' cannot be looked for: "),
         (["--page", "elsewhere"], "Pages looked at: none"),
         (["--cdp-url", "ws://127.0.0.1:9/?apiKey=a-secret"], "cannot be used"),
+        # Playwright tells of this one with a path that it has not.
+        (["--cdp-url", "http://me:a-secret@{host}?apiKey=a-secret"], "cannot be used"),
     ],
 )
 def test_nothing_is_uploaded_for_an_element_that_is_not_there(
@@ -129,12 +178,28 @@ def test_nothing_is_uploaded_for_an_element_that_is_not_there(
     page.goto(site.url())
     uploads = Path(str(client.upload_file(session.id, b"", filename="a").path)).parent
     before = {path: path.stat() for path in uploads.iterdir()}
-    done = command("attach", command.paths[0], "--timeout", "1", *arguments)
+    host = urlsplit(client.settings.base_url).netloc
+    done = command("attach", command.paths[0], "--timeout", "1", *(each.format(host=host) for each in arguments))
     assert {path: path.stat() for path in uploads.iterdir()} == before
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert told in done.stderr
     assert "a-secret" not in done.stderr
+
+
+def test_a_frame_that_goes_away_while_it_is_looked_into_holds_nothing(
+    page: Any, site: FormSite, command: Command, hang: Hang
+) -> None:
+    page.goto(site.put("parent", "<div></div>"))
+    address = site.put("hanging", f"<script>{hang.script}</script>").replace("127.0.0.1", "localhost")
+    page.evaluate(f"document.body.append(Object.assign(document.createElement('iframe'), {{src: {address!r}}}))")
+    hang.begun()
+    attaching = command.start("attach", *command.paths)
+    command.wait_until_connected()
+    # It looks into the frame by now, or soon; should it look later, it meets no frame.
+    time.sleep(1)
+    page.evaluate("document.body.innerHTML = '<input type=file multiple>'")
+    assert command.finish(attaching).returncode == 0
 
 
 def test_of_several_pages_the_address_tells_which(page: Any, context: Any, site: FormSite, command: Command) -> None:
@@ -149,3 +214,27 @@ def test_of_several_pages_the_address_tells_which(page: Any, context: Any, site:
     finally:
         other.close()
     assert page.locator("input").evaluate("input => input.files.length") == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uses POSIX signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_ends_it_leaves_no_file_behind(name: str, page: Any, command: Command) -> None:
+    waiting = command.start("attach", command.paths[0], "--selector", "#none", "--timeout", "90")
+    command.wait_until_connected()
+    os.killpg(waiting.pid, getattr(signal, name))
+    done = command.finish(waiting)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "anchor-uploads: interrupted\n" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uses POSIX signals")
+def test_ctrl_c_tells_what_was_uploaded(page: Any, site: FormSite, command: Command, hang: Hang) -> None:
+    page.goto(site.url(attributes="multiple"))
+    page.locator("input").evaluate(f"input => {{ input.onchange = () => {hang.script} }}")
+    attaching = command.start("attach", *command.paths)
+    hang.begun()
+    os.killpg(attaching.pid, signal.SIGINT)
+    done = command.finish(attaching)
+    hang.close()
+    assert (done.returncode, done.stderr) == (130, "\nanchor-uploads: interrupted\n")
+    assert sorted(line.split(" -> ")[0] for line in done.stdout.splitlines()) == sorted(CONTENTS)

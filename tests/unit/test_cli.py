@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from support.raw_server import SAVED, Exchange, RawServer, answer
 KEY = "a-key-that-must-not-be-shown"
 SESSION = "8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10"
 COMMAND = [sys.executable, "-m", "anchor_uploads"]
+SAME = [str(Path("x", "same.txt")), str(Path("y", "same.txt"))]
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is asked for its version")
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="sh, and terminals of POSIX")
@@ -90,10 +92,21 @@ def test_upload_tells_where_the_file_is(session_id: str, report: Path, capsys: p
     assert error == ""
 
 
-def test_upload_as_json(session_id: str, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1"}, {"TTY_COMPATIBLE": "1"}])
+def test_upload_as_json(
+    variables: dict[str, str],
+    session_id: str,
+    report: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     arguments = ["--json", "--filename", "other.bin", "--content-type", "text/x-mine"]
     assert main(["upload", session_id, str(report), *arguments]) == 0
-    told = json.loads(one_line(capsys.readouterr().out))
+    out, error = capsys.readouterr()
+    assert error == ""
+    told = json.loads(one_line(out))
     assert told["file"] == str(report)
     assert (told["name"], told["size"], told["content_type"]) == ("other.bin", 11, "text/x-mine")
     assert Path(told["path"]).read_bytes() == b"eleven byte"
@@ -137,6 +150,40 @@ def test_upload_takes_the_files_in_and_below_a_directory(
     }
 
 
+@needs_posix
+def test_directories_that_are_linked_to_are_gone_through_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    top, elsewhere = tmp_path / "top", tmp_path / "elsewhere"
+    for path in (top / "deep" / "a.txt", elsewhere / "below" / "b.txt"):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    for link, to in {
+        "loop": top,
+        "deep/loop": top / "deep",
+        "around": tmp_path,
+        "one": elsewhere,
+        "two": elsewhere,
+    }.items():
+        (top / link).symlink_to(to)
+    assert main(["upload", SESSION, "-r", str(top), "--dry-run", "--json"]) == 0
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(names) == ["a.txt", "b.txt"]
+
+
+@needs_posix
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_pipe_that_nobody_named_is_refused(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
+    assert main(["upload", SESSION, "-r", str(tmp_path), *options]) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert f"{str(tmp_path / 'pipe')!r} is no regular file" in one_line(error)
+
+
 def test_what_is_in_a_directory_comes_in_the_order_of_the_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,37 +224,64 @@ def test_names_that_may_be_one_at_the_other_end_are_told(
     assert "'Same.txt' and 'same.txt' differ only in how they are written" in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["--dry-run"], ["--dry-run", "--json"], ["--quiet"]])
+@pytest.mark.parametrize(
+    "url", ["http://me:s3cret@127.0.0.1:9/a.txt?signature=s3cret", "memory://me:s3cret@here/a.txt"]
+)
+def test_what_a_url_holds_that_may_be_secret_is_not_shown(
+    url: str, options: list[str], session_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["upload", session_id, url, *options]) == 1
+    out, error = capsys.readouterr()
+    assert "s3cret" not in out + error
+    assert f"{url.partition(':')[0]}://{url.partition('@')[2].partition('?')[0]}" in one_line(error)
+    if "--json" in options:
+        assert json.loads(out)["file"] in error
+
+
 def test_what_a_stranger_wrote_moves_no_cursor(
     raw_server: RawServer, report: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wild = "\x1b[2J\u202e"
     saved = {"data": {"status": "success", "message": f"File saved at /uploads/{wild}"}}
-    raw_server.script = [answer(200, saved), *[answer(400, {"error": {"code": 400, "message": wild}})] * 2]
+    started = {"data": {"id": f"id{wild}", "cdp_url": f"ws://{wild}", "live_view_url": f"http://{wild}"}}
+    failures = [answer(400, {"error": {"code": 400, "message": wild}})] * 2
+    raw_server.script = [answer(200, saved), *failures, answer(200, started)]
     arguments = ["--base-url", raw_server.base_url]
     assert main(["upload", SESSION, str(report), "--filename", "\u202ea", *arguments]) == 0
     assert main(["upload", SESSION, str(report), *arguments]) == 1
     assert main(["session", "start", *arguments]) == 1
+    assert main(["session", "start", "--urls", *arguments]) == 0
     out, error = capsys.readouterr()
     assert out.startswith("\\u202ea -> ")
-    assert out.count("\\x1b[2J\\u202e") == 1
+    assert out.count("\\x1b[2J\\u202e") == 4
+    assert len(out.splitlines()) == 4
     assert error.count("\\x1b[2J\\u202e") == 2
     assert not {*wild} & {"\x1b", "\u202e"} & {*(out + error)}
 
 
-@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("upload", ["-r", "."]), ("upload", ["-r", ".", "--dry-run"]), ("attach", [*SAME]), ("drop", [*SAME])],
+)
 def test_of_files_with_one_name_none_is_sent(
-    options: list[str], session_id: str, tmp_path: Path, anchor: LocalServer, capsys: pytest.CaptureFixture[str]
+    name: str,
+    options: list[str],
+    tmp_path: Path,
+    anchor: LocalServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for folder in ("x", "y"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "same.txt").write_bytes(b"")
-    assert main(["upload", session_id, "-r", str(tmp_path), *options]) == 2
+    for path in SAME:
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    before = len(anchor.requests)
+    assert main([name, SESSION, *options]) == 2
     out, error = capsys.readouterr()
     assert out == ""
-    assert all(
-        part in one_line(error) for part in (str(Path("x", "same.txt")), str(Path("y", "same.txt")), "--filename")
-    )
-    assert anchor.uploads(session_id) == ()
+    assert all(part in one_line(error) for part in (*SAME, "rename one of them, or give `upload` --filename"))
+    assert len(anchor.requests) == before
 
 
 def test_a_dry_run_tells_what_would_be_sent_and_sends_nothing(
@@ -367,6 +441,41 @@ def test_errors_are_one_line_with_the_documented_status(
     assert one_line(error).startswith("anchor-uploads: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["upload", SESSION, "file", "--content-type", "none"], "; --content-type must look like 'text/plain'"),
+        (["upload", SESSION, "file", "--filename", "a/b"], "; give `upload` --filename to send another"),
+        (
+            ["upload", SESSION, "folder"],
+            "pass the files in it one by one (or pass -r, to `upload`), or an archive of it",
+        ),
+        (["upload", SESSION, "file", "--timeout", "0.2"], "or pass --retry-unknown where a second time does no harm"),
+        (["session", "start", "--timeout", "0.2"], "or pass --retry-unknown where a second time does no harm"),
+        (["session", "list", "--base-url", "ftp://here"], "check ANCHORBROWSER_BASE_URL or --base-url"),
+    ],
+)
+def test_advice_names_options_that_there_are(
+    arguments: list[str],
+    advice: str,
+    raw_server: RawServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fall_silent(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.wait(20)
+
+    raw_server.script = [fall_silent]
+    monkeypatch.setenv("ANCHORBROWSER_BASE_URL", raw_server.base_url)
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_bytes(b"x")
+    Path("folder").mkdir()
+    assert main(arguments) in (1, 2)
+    assert advice in one_line(capsys.readouterr().err)
+
+
 def test_a_wrong_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ANCHORBROWSER_API_KEY", "a-wrong-key")
     assert main(["session", "start"]) == 3
@@ -378,7 +487,7 @@ def test_without_a_key_it_names_the_variable(
 ) -> None:
     monkeypatch.delenv("ANCHORBROWSER_API_KEY")
     assert main(["session", "start"]) == 2
-    assert "ANCHORBROWSER_API_KEY" in one_line(capsys.readouterr().err)
+    assert "set ANCHORBROWSER_API_KEY in the environment\n" in one_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
@@ -389,10 +498,13 @@ def test_without_a_key_it_names_the_variable(
         (["upload", SESSION, "a", "b", "--filename", "c"], "--filename names one file, and these are 2"),
         (["upload", SESSION, "-"], "standard input has no name"),
         (["upload", SESSION, "a", "--deadline", "0"], "--deadline"),
+        (["upload", SESSION, "a", "--timeout", "nan"], "--timeout"),
+        (["attach", SESSION, "a", "--timeout", "inf"], "--timeout"),
         (["upload", SESSION, "a", "--concurrency", "0"], "--concurrency"),
         (["session", "end"], "--all"),
         (["session", "end", SESSION, "--all"], "--all"),
-        (["session", "start", "--idle-timeout", "-1"], "--idle-timeout"),
+        (["session", "start", "--idle-timeout", "0"], "--idle-timeout"),
+        (["session", "start", "--max-duration", "2.5"], "--max-duration"),
         (["attach", SESSION], "FILE"),
         (["demo", "--size-mib", "0"], "--size-mib"),
         (["serve", "--port", "x"], "--port"),
@@ -412,11 +524,11 @@ def test_a_session_has_the_settings_it_was_started_with(
     anchor: LocalServer, raw_server: RawServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw_server.script = [answer(200, {"data": {"id": SESSION}})] * 2
-    settings = ["--url", "https://example.com/", "--idle-timeout", "2.5", "--max-duration", "60"]
+    settings = ["--url", "https://example.com/", "--idle-timeout", "5", "--max-duration", "60"]
     assert main(["session", "start", "--base-url", raw_server.base_url, *settings]) == 0
     assert main(["session", "start", "--base-url", raw_server.base_url]) == 0
-    asked = [json.loads(request.body or "{}") for request in raw_server.requests]
-    limits = {"idle_timeout": 2.5, "max_duration": 60.0}
+    asked = [json.loads(request.body or "{}", parse_float=str) for request in raw_server.requests]
+    limits = {"idle_timeout": 5, "max_duration": 60}
     assert asked == [{"session": {"initial_url": "https://example.com/", "timeout": limits}}, {}]
 
 
@@ -488,17 +600,61 @@ def test_what_the_server_cannot_be_told_is_status_2_and_one_line(
     assert arguments[0].removeprefix("--").replace("-", "_") in one_line(capsys.readouterr().err)
 
 
-def test_ctrl_c_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"])
+def test_ctrl_c_and_what_does_as_it_does_are_status_130(
+    name: str, ctrl_c: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number: int | None = getattr(signal, name, None)
+    if number is None or (number == signal.SIGINT and ctrl_c is signal.SIG_IGN):
+        pytest.skip("there is no such signal here")
+
     def interrupt(*_arguments: object, **_options: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     monkeypatch.setattr(UploadClient, "create_session", interrupt)
-    assert main(["session", "start"]) == 130
+    before = signal.getsignal(number), signal.signal(signal.SIGINT, ctrl_c)
+    try:
+        assert main(["session", "start"]) == 130
+        if number != signal.SIGINT:
+            assert signal.getsignal(number) is before[0]
+    finally:
+        signal.signal(signal.SIGINT, before[1])
     # Below the ^C that the terminal shows.
     assert capsys.readouterr().err == "\nanchor-uploads: interrupted\n"
 
 
-def test_ctrl_c_in_the_midst_tells_what_was_done(raw_server: RawServer, tmp_path: Path) -> None:
+def test_what_goes_wrong_because_of_an_interruption_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cut_off(*_arguments: object, **_options: object) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise RuntimeError("the other end is gone")
+
+    monkeypatch.setattr(UploadClient, "create_session", cut_off)
+    assert main(["session", "start"]) == 130
+    assert capsys.readouterr().err == "anchor-uploads: interrupted\n"
+
+
+@needs_posix
+def test_a_command_that_was_started_with_nohup_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    list_sessions = UploadClient.list_sessions
+
+    def close_the_terminal(client: UploadClient) -> Any:
+        signal.raise_signal(signal.SIGHUP)
+        return list_sessions(client)
+
+    monkeypatch.setattr(UploadClient, "list_sessions", close_the_terminal)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["session", "list"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGTERM", marks=needs_posix)])
+def test_ctrl_c_in_the_midst_tells_what_was_done(name: str, raw_server: RawServer, tmp_path: Path) -> None:
     waiting = threading.Event()
 
     def stall(exchange: Exchange) -> None:
@@ -509,8 +665,8 @@ def test_ctrl_c_in_the_midst_tells_what_was_done(raw_server: RawServer, tmp_path
         exchange.reset()
 
     raw_server.script = [answer(), stall]
-    for name in "abc":
-        (tmp_path / name).write_bytes(b"x")
+    for letter in "abc":
+        (tmp_path / letter).write_bytes(b"x")
     arguments = ["upload", SESSION, "-r", str(tmp_path), "--concurrency", "1", "--base-url", raw_server.base_url]
     # As from a terminal, also where this one was started with signals ignored.
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -518,7 +674,7 @@ def test_ctrl_c_in_the_midst_tells_what_was_done(raw_server: RawServer, tmp_path
     line = [sys.executable, "-c", code, *arguments]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert waiting.wait(60)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, name))
     out, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert one_line(out).startswith("a -> ")
@@ -542,47 +698,115 @@ def test_closed_streams_keep_no_file_from_being_sent(
     assert "Traceback" not in done.stderr
 
 
-@needs_posix
-def test_an_output_that_nobody_reads_any_more_is_no_traceback() -> None:
+@contextmanager
+def unread() -> Iterator[int]:
+    """A pipe whose other end is closed."""
     theirs, ours = os.pipe()
     os.close(theirs)
+    yield ours
+    os.close(ours)
+
+
+@needs_posix
+def test_an_output_that_nobody_reads_any_more_is_no_traceback() -> None:
     line = [*COMMAND, "completion", "zsh"]
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    done = subprocess.run(line, stdout=ours, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=buffered)
-    os.close(ours)
+    with unread() as stdout:
+        done = subprocess.run(
+            line, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=buffered
+        )
     assert (done.returncode, done.stderr) == (1, "")
 
 
-class Unread(io.RawIOBase):
-    """A pipe of Windows whose other end is closed."""
+@needs_posix
+@pytest.mark.parametrize(
+    ("arguments", "status", "uploaded"),
+    [
+        (["upload", "{session}", "a", "b"], 0, {"a", "b"}),
+        (["upload", "{session}", "missing", "a", "b", "--concurrency", "1"], 1, {"a", "b"}),
+        (["upload", "--nonsense"], 2, set()),
+        (["session", "status", "no session's id"], 2, set()),
+        (["session", "status", SESSION], 4, set()),
+    ],
+)
+def test_complaints_that_nobody_hears_change_neither_the_status_nor_what_is_done(
+    arguments: list[str], status: int, uploaded: set[str], session_id: str, tmp_path: Path, anchor: LocalServer
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"")
+    line = [*COMMAND, *(each.format(session=session_id) for each in arguments)]
+    with unread() as stderr:
+        done = subprocess.run(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=stderr, timeout=60, check=False)
+    assert done.returncode == status
+    assert len(done.stdout.splitlines()) == len(uploaded)
+    assert {file.name for file in anchor.uploads(session_id)} == uploaded
+
+
+class Unwritable(io.RawIOBase):
+    """A file that takes nothing, and says why."""
 
     def writable(self) -> bool:
         return True
 
     def write(self, block: Any, /) -> int:
-        if self.closed_there:
-            raise OSError(errno.EINVAL, "Invalid argument")
+        if self.why:
+            raise OSError(self.why, os.strerror(self.why))
         return len(block)
 
     def fileno(self) -> int:
         return self.descriptor
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor, self.closed_there = descriptor, True
+    def __init__(self, descriptor: int, why: int) -> None:
+        self.descriptor, self.why = descriptor, why
 
 
-def test_an_output_that_nobody_reads_any_more_is_known_on_windows_too(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    with (tmp_path / "out").open("wb") as stands_in:
-        unread = Unread(stands_in.fileno())
-        stream = io.TextIOWrapper(io.BufferedWriter(unread), encoding="utf-8")
-        monkeypatch.setattr(sys, "stdout", stream)
-        assert main(["completion", "zsh"]) == 1
-        assert capsys.readouterr().err == ""
+@contextmanager
+def unwritable(why: int, path: Path) -> Iterator[None]:
+    """Have a stdout that takes nothing. path: of a file to be made, whose place it takes."""
+    with path.open("wb") as stands_in, pytest.MonkeyPatch.context() as patch:
+        stream = Unwritable(stands_in.fileno(), why)
+        patch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(stream), encoding="utf-8"))
+        yield
         # What Python would write at its end goes nowhere.
         assert os.path.samestat(os.fstat(stands_in.fileno()), os.stat(os.devnull))
-        unread.closed_there = False
+        stream.why = 0
+
+
+# A pipe whose other end is closed, on POSIX and on Windows, and a file on a disk that is full.
+WHYS = [errno.EPIPE, errno.EINVAL, errno.ENOSPC]
+
+
+@pytest.mark.parametrize("why", WHYS)
+@pytest.mark.parametrize("arguments", [["completion", "zsh"], ["session", "status", "{session}"]])
+def test_what_was_only_looked_at_is_missed_by_nobody_who_has_stopped_reading(
+    arguments: list[str], why: int, session_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with unwritable(why, tmp_path / "out"):
+        assert main([each.format(session=session_id) for each in arguments]) == 1
+    error = capsys.readouterr().err
+    if why == errno.ENOSPC:
+        assert one_line(error).startswith(f"anchor-uploads: stdout cannot be written ({os.strerror(why)}); ")
+    else:
+        assert error == ""
+
+
+@pytest.mark.parametrize("why", WHYS)
+def test_what_was_done_is_told_though_stdout_does_not_take_it(
+    why: int, session_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "files").mkdir()
+    for name in "abc":
+        (tmp_path / "files" / name).write_bytes(b"")
+    with unwritable(why, tmp_path / "out"):
+        assert main(["upload", session_id, "-r", str(tmp_path / "files"), "--concurrency", "1"]) == 1
+    with unwritable(why, tmp_path / "out"):
+        assert main(["session", "start", "--urls"]) == 1
+    *told, summary, started = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("anchor-uploads: stdout cannot be written (") for line in [*told, started])
+    assert [line.partition("it was to say: ")[2].partition(" -> ")[0] for line in told] == ["a", "b", "c"]
+    assert summary == "3 uploaded, 0 failed"
+    with UploadClient() as client:
+        client.end_session(started.partition("it was to say: ")[2])
 
 
 @needs_posix
@@ -656,6 +880,25 @@ def test_on_a_terminal_there_are_bars_and_lines_that_can_be_copied(
     if drawn:
         # The cursor is there again.
         assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+@needs_posix
+def test_what_does_as_ctrl_c_gives_a_terminal_its_cursor_back(raw_server: RawServer, report: Path) -> None:
+    def stall(exchange: Exchange) -> None:
+        exchange.wait(1)
+        exchange.reset()
+
+    raw_server.script = [stall]
+    # With a signal as soon as a bar is drawn.
+    code = (
+        "import os, signal, sys; from anchor_uploads.cli import main; from anchor_uploads.progress import ProgressBar\n"
+        "signals, draw = [signal.SIGTERM], ProgressBar.__call__\n"
+        "def call(bar, progress):\n    draw(bar, progress)\n    while signals: os.kill(os.getpid(), signals.pop())\n"
+        "ProgressBar.__call__ = call; sys.exit(main() - 130)"
+    )
+    line = [sys.executable, "-c", code, "upload", SESSION, str(report), "--base-url", raw_server.base_url]
+    shown = on_a_terminal(line, 100, {**os.environ, "TERM": "xterm-256color"})
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import re
 import subprocess
 import sys
@@ -127,15 +128,24 @@ def test_the_cursor_returns_when_nobody_holds_the_bar_of_an_upload_that_failed()
     assert file.getvalue().count(HIDDEN) == file.getvalue().count(SHOWN)  # type: ignore[attr-defined]
 
 
-def test_what_is_printed_elsewhere_stays_where_it_belongs() -> None:
+@pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1"}, {"TTY_COMPATIBLE": "1"}])
+@pytest.mark.parametrize("console", ["None", "Console(file=io.StringIO(), force_terminal=True)"])
+def test_what_is_printed_elsewhere_stays_where_it_belongs(console: str, variables: dict[str, str]) -> None:
     code = (
-        "import io; from rich.console import Console; from anchor_uploads import UploadProgress as P\n"
+        "import io, sys; from rich.console import Console; from anchor_uploads import UploadProgress as P\n"
         "from anchor_uploads.progress import ProgressBar\n"
-        "bar = ProgressBar(console=Console(file=io.StringIO(), force_terminal=True))\n"
-        "bar(P('a', 0, 10, 1)); print('a result'); bar(P('a', 10, 10, 1))"
+        f"bar = ProgressBar(console={console})\n"
+        "bar(P('a', 0, 10, 1)); print('a result'); print('a complaint', file=sys.stderr); bar(P('a', 10, 10, 1))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("a result\n", "")
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, env={**os.environ, **variables}, capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("a result\n", "a complaint\n")
+
+
+def test_a_program_without_streams_has_a_bar_that_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    upload(ProgressBar(), "a", 10, [0, 10])
 
 
 @pytest.mark.filterwarnings("default")

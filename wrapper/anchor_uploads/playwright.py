@@ -31,6 +31,7 @@ from anchor_uploads._attach.page import ANNOUNCE, OUTLIVED, Command
 from anchor_uploads._attach.steps import ANNOUNCED, Way, into_page
 from anchor_uploads._call.steps import run, run_async
 from anchor_uploads.cdp import Attachable, AttachedFile, AttachedFileReplaced, AttachError, RemoteFile
+from anchor_uploads.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -59,6 +60,8 @@ __all__ = [
 
 _DROPPED = 5.0
 """Seconds to wait for the answer to a drop. It may never come if a frame goes away over it; then the guard is asked."""
+_FOR_EVER = 20 * 86_400.0
+"""Seconds; Playwright's driver counts in milliseconds, and not farther than 24 days."""
 _FAREWELL = 1.0
 """Seconds to wait until a CDP session is closed: one whose page hangs closes when the page is well again."""
 
@@ -85,6 +88,7 @@ def attach(
     Raises:
         AttachError: The element cannot take the files, the browser cannot read them or finds others than expected, or
             time is up; nothing false is in the input then. Where the page may have the files all the same, it says so.
+        InvalidArgument: The timeout is no positive number.
         TypeError: The target is no element, or one of Playwright's other API.
 
     Warns:
@@ -140,6 +144,7 @@ def drop(
         AttachError: Something stands in front of the element, the page does not accept what is dropped there, the
             browser cannot read the files or finds others than expected, or time is up. Where the page may have the
             files all the same, it says so.
+        InvalidArgument: The timeout is no positive number.
         TypeError: The target is no element, or one of Playwright's other API.
 
     Warns:
@@ -204,6 +209,7 @@ def upload_and_attach(
         >>> upload_and_attach(client, session.id, page.get_by_label("Resume"), "report.pdf", checksum=True).name
         'report.pdf'
     """
+    attach_timeout = _seconds(attach_timeout)
     uploaded = client.upload_file(session_id, file, **upload_options)
     attach(target, uploaded, timeout=attach_timeout, ignore_accept=ignore_accept)
     return uploaded
@@ -220,6 +226,7 @@ async def upload_and_attach_async(
     **upload_options: Any,
 ) -> UploadedFile:
     """Upload one file and attach it. As `upload_and_attach`, to be awaited, with the async client and API."""
+    attach_timeout = _seconds(attach_timeout)
     uploaded = await client.upload_file(session_id, file, **upload_options)
     await attach_async(target, uploaded, timeout=attach_timeout, ignore_accept=ignore_accept)
     return uploaded
@@ -229,6 +236,7 @@ def _give(target: Any, files: Sequence[Any], way: Way, timeout: float) -> tuple[
     from playwright import sync_api as api
 
     steps = into_page(files, ANNOUNCED, way)
+    timeout = _seconds(timeout)
     with _translated(api.Error, timeout):
         handle = run(_handle(target, api, timeout), _now)
         with _deadline(timeout):
@@ -249,6 +257,7 @@ async def _give_async(target: Any, files: Sequence[Any], way: Way, timeout: floa
     from playwright import async_api as api
 
     steps = into_page(files, ANNOUNCED, way)
+    timeout = _seconds(timeout)
     with _translated(api.Error, timeout):
         handle = await run_async(_handle(target, api, timeout), _now)
         with anyio.fail_after(timeout):
@@ -290,6 +299,13 @@ def _check(target: Any, api: Any, *, other: str) -> None:
             f"pass a Locator, an ElementHandle or a FileChooser, or use {other} for those of Playwright's other API"
         )
     raise TypeError(f"cannot attach to a {kind.__module__}.{kind.__qualname__}: {advice}")
+
+
+def _seconds(timeout: float) -> float:
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not (number and timeout > 0):
+        raise InvalidArgument(f"the timeout must be a positive number of seconds, not {timeout!r}")
+    return min(timeout, _FOR_EVER)
 
 
 def _handle(target: Any, api: Any, timeout: float) -> _Calls:

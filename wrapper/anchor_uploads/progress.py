@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import weakref
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -51,13 +52,16 @@ class ProgressBar:
     """
 
     def __init__(self, *, files: int | None = None, size: int | None = None, console: Console | None = None) -> None:
-        console = Console(stderr=True) if console is None else console
+        if console is None:
+            # To rich a stream is also a terminal where FORCE_COLOR says that colours are wanted, as in many a CI's log.
+            console = Console(stderr=True, force_terminal=None if _is_terminal(sys.stderr) else False)
         self._bars = (_NotebookBars if console.is_jupyter else _Bars)(
             *_columns(console.width),
             console=console,
             disable=not (console.is_interactive or console.is_jupyter),
             # What else is printed there would run through the bars.
-            redirect_stdout=Console().is_terminal,
+            redirect_stdout=_is_terminal(sys.stdout),
+            redirect_stderr=_is_terminal(sys.stderr),
             expand=not console.is_jupyter,
         )
         self._files = files
@@ -184,6 +188,10 @@ class _NotebookBars(_Bars):
     def update(self, task_id: TaskID, **changes: Any) -> None:
         super().update(task_id, **changes)
         self.refresh()
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def _columns(width: int) -> list[ProgressColumn]:

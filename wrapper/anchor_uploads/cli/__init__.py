@@ -2,11 +2,11 @@
 
 Exit status, the first that applies:
 
-130  interrupted
+130  interrupted: by Ctrl-C, by SIGTERM, by the end of the terminal
 2    the command cannot be carried out as it was given; nothing was sent
 3    the API key is missing from the service's view, wrong, or not allowed to do this
 4    there is no such session
-1    an upload or another request failed
+1    an upload or another request failed, or stdout does not take what was to be printed
 0    all of it was done
 
 The API key comes from the environment only. What stands on a command line can be read by everyone on the machine
@@ -15,9 +15,6 @@ The API key comes from the environment only. What stands on a command line can b
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
 from collections.abc import Sequence
 
 from anchor_uploads import (
@@ -27,7 +24,9 @@ from anchor_uploads import (
     SessionNotFound,
     UploadsInterrupted,
 )
-from anchor_uploads._human import printable
+from anchor_uploads.cli._signals import like_ctrl_c
+from anchor_uploads.cli._streams import complain, safe_streams
+from anchor_uploads.cli._words import in_words_of_the_command
 
 __all__ = ["main"]
 
@@ -42,9 +41,15 @@ def status_of(error: Exception) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Errors become one line on stderr."""
-    _make_streams_safe()
+    with safe_streams() as stdout:
+        status = _status(arguments)
+        return status or (FAILED if stdout.failed else DONE)
+
+
+def _status(arguments: Sequence[str] | None) -> int:
     try:
-        return _run(arguments)
+        with like_ctrl_c():
+            return _run(arguments)
     except KeyboardInterrupt as interruption:
         return _fail(_interrupted(interruption), INTERRUPTED)
     except ModuleNotFoundError as missing:
@@ -52,11 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         extra = "playwright" if package == "playwright" else "cli"
         return _fail(f'the package {package!r} is missing; run: pip install "anchor-uploads[{extra}]"', FAILED)
     except (AnchorUploadsError, ImportError, OSError, RuntimeError) as error:
-        if _nobody_reads(error):
-            # Whoever read our output has heard enough; Python would complain once more when it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return FAILED
-        return _fail(str(error), status_of(error))
+        return _fail(in_words_of_the_command(error), status_of(error))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -71,18 +72,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return MISUSED
-    sys.stdout.flush()
     return status or DONE
-
-
-def _nobody_reads(error: Exception) -> bool:
-    """Tell whether an error is that of writing to a pipe whose other end is closed, which is EINVAL on Windows."""
-    if isinstance(error, OSError) and error.errno == errno.EINVAL:
-        try:
-            sys.stdout.flush()
-        except OSError:
-            return True
-    return isinstance(error, BrokenPipeError)
 
 
 def _interrupted(interruption: KeyboardInterrupt) -> str:
@@ -93,19 +83,5 @@ def _interrupted(interruption: KeyboardInterrupt) -> str:
 
 
 def _fail(text: str, status: int) -> int:
-    print(f"anchor-uploads: {printable(' '.join(text.split()))}", file=sys.stderr)
+    complain(text)
     return status
-
-
-def _make_streams_safe() -> None:
-    """Let no missing stream, and no letter that a stream cannot write, end the command in its midst."""
-    # Of three streams that were closed (`<&-`), the descriptors would go to the next files opened.
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")

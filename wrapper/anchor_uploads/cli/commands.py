@@ -6,6 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from anchor_uploads import __version__
+from anchor_uploads.cli._streams import say
 from anchor_uploads.cli.demo import demo
 from anchor_uploads.cli.doctor import doctor
 from anchor_uploads.cli.into_page import attach, drop
@@ -39,7 +40,7 @@ def completion(shell: str) -> None:
     """
     made = get_completion_class(shell)
     assert made is not None
-    print(made(app, {}, "anchor-uploads", "_ANCHOR_UPLOADS_COMPLETE").source())
+    say(made(app, {}, "anchor-uploads", "_ANCHOR_UPLOADS_COMPLETE").source())
 
 
 _COMMANDS: tuple[click.Command, ...] = (upload, attach, drop, session, serve, doctor, demo)

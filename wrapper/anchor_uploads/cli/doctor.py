@@ -12,6 +12,8 @@ from anchor_uploads import AnchorUploadsError, InvalidArgument, __version__
 from anchor_uploads._human import printable
 from anchor_uploads.cli import status_of
 from anchor_uploads.cli._shared import base_url
+from anchor_uploads.cli._streams import say
+from anchor_uploads.cli._words import in_words_of_the_command
 
 _PACKAGES = {
     "httpx": "",
@@ -32,8 +34,8 @@ def doctor(base_url: str | None) -> int:
 
     It looks at versions, the key, the proxy, the service and the browser. Nothing is uploaded.
     """
-    print(f"anchor-uploads {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    print("  ".join(_versions()))
+    say(f"anchor-uploads {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    say("  ".join(_versions()))
     status = _service(base_url)
     _browser()
     return status
@@ -59,7 +61,7 @@ def _service(base_url: str | None) -> int:
             _tell("ok", "proxy", str(proxy) if proxy else f"none for {settings.base_url}")
             running = client.list_sessions()
     except AnchorUploadsError as error:
-        _tell("no", "settings" if isinstance(error, InvalidArgument) else "service", str(error))
+        _tell("no", "settings" if isinstance(error, InvalidArgument) else "service", in_words_of_the_command(error))
         return status_of(error)
     _tell("ok", "service", f"{settings.base_url} knows the key; its sessions now: {len(running)}")
     return 0
@@ -77,4 +79,4 @@ def _browser() -> None:
 
 
 def _tell(mark: str, what: str, text: str) -> None:
-    print(f"{mark}  {what:9}{printable(text)}")
+    say(f"{mark}  {what:9}{printable(text)}")

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from anchor_uploads._human import printable
-from anchor_uploads.cli._shared import as_json, base_url, given
+from anchor_uploads.cli._shared import as_json, call_options, given, settings
+from anchor_uploads.cli._streams import say
 
-_MINUTES = click.FloatRange(min=0, min_open=True)
+_MINUTES = click.IntRange(min=1)
 
 
 @click.group()
@@ -28,60 +29,62 @@ def session() -> None:
     help="Also print where CDP clients and people connect. These URLs hold the API key, so keep them out of logs.",
 )
 @as_json
-@base_url
+@call_options
 def start(**options: Any) -> None:
     """Start a session and print its id."""
     from anchor_uploads import UploadClient
 
     limits = given(idle_timeout=options["idle_timeout"], max_duration=options["max_duration"])
-    settings = given(initial_url=options["url"], timeout=limits or None)
-    with UploadClient(base_url=options["base_url"]) as client:
-        started = client.create_session(**given(session=settings or None))
+    wanted = given(initial_url=options["url"], timeout=limits or None)
+    with UploadClient(**settings(options)) as client:
+        started = client.create_session(**given(session=wanted or None))
     shown = {"id": started.id}
     if options["urls"]:
         shown.update(cdp_url=started.cdp_url or "", live_view_url=started.live_view_url or "")
-    print(json.dumps(shown) if options["as_json"] else "\n".join(shown.values()))
+    # Without the URLs, for stderr is what goes into logs.
+    say(json.dumps(shown) if options["as_json"] else "\n".join(map(printable, shown.values())), done=started.id)
 
 
 @session.command("list")
 @as_json
-@base_url
-def list_all(as_json: bool, base_url: str | None) -> None:
+@call_options
+def list_all(as_json: bool, **options: Any) -> None:
     """Print a line for each session of the API key, whoever started it: its id and its state."""
     import attrs
 
     from anchor_uploads import UploadClient
 
-    with UploadClient(base_url=base_url) as client:
+    with UploadClient(**settings(options)) as client:
         found = client.list_sessions()
     for each in found:
-        print(json.dumps(attrs.asdict(each)) if as_json else printable(f"{each.id}  {each.status or 'unknown'}"))
+        say(json.dumps(attrs.asdict(each)) if as_json else printable(f"{each.id}  {each.status or 'unknown'}"))
 
 
 @session.command()
 @click.argument("session_id")
-@base_url
-def status(session_id: str, base_url: str | None) -> None:
+@call_options
+def status(session_id: str, **options: Any) -> None:
     """Print what the service says of a session."""
     from anchor_uploads import UploadClient
 
-    with UploadClient(base_url=base_url) as client:
-        print(printable(client.get_session(session_id) or "unknown"))
+    with UploadClient(**settings(options)) as client:
+        say(printable(client.get_session(session_id) or "unknown"))
 
 
 @session.command()
 @click.argument("session_id", required=False)
 @click.option("--all", "every", is_flag=True, help="End all sessions of the API key, whoever started them.")
-@base_url
-def end(session_id: str | None, every: bool, base_url: str | None) -> None:
+@call_options
+def end(session_id: str | None, every: bool, **options: Any) -> None:
     """End a session and its browser, or all of them."""
     from anchor_uploads import UploadClient
 
     if (session_id is None) is not every:
         raise click.UsageError("name a session, or --all")
-    with UploadClient(base_url=base_url) as client:
+    with UploadClient(**settings(options)) as client:
         if session_id is None:
             client.end_all_sessions()
         else:
             client.end_session(session_id)
-    print("ended all sessions" if every else "ended")
+    told = "ended all sessions" if every else "ended"
+    say(told, done=told)

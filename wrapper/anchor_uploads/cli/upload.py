@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from anchor_uploads import AuthenticationFailed, InvalidArgument, SessionNotFound, SourceError
-from anchor_uploads._human import human_size, printable
-from anchor_uploads.cli._shared import MIB, as_json, call_options, given, speed
+from anchor_uploads import InvalidArgument, SourceError
+from anchor_uploads.cli._shared import as_json, call_options, settings
+from anchor_uploads.cli._telling import Telling, parts_of
 
 if TYPE_CHECKING:
-    from anchor_uploads import FailedUpload, UploadedFile, UploadProgress
     from anchor_uploads._sources.part import Part
-
-# What another upload would meet, too.
-_OF_ALL = (AuthenticationFailed, SessionNotFound)
 
 
 @click.command(
@@ -34,7 +28,12 @@ _OF_ALL = (AuthenticationFailed, SessionNotFound)
 )
 @click.argument("session_id")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("-r", "--recursive", is_flag=True, help="Of directories, upload all files that are in and below them.")
+@click.option(
+    "-r",
+    "--recursive",
+    is_flag=True,
+    help="Of directories, upload all files that are in and below them, also through links.",
+)
 @click.option("--filename", metavar="NAME", help="What to call the file there (one FILE only).")
 @click.option("--content-type", metavar="TYPE", help="Their media type (default: what the name tells).")
 @click.option("--checksum", is_flag=True, help="Compute the SHA-256 on the way, and print it.")
@@ -51,20 +50,14 @@ def upload(session_id: str, files: tuple[str, ...], **options: Any) -> int:
     FILE is a path, a URL such as s3://…, or - for standard input (with --filename). A file that fails does not stop the
     others. Two files of one name are refused before anything is sent, for the session would keep only one of them.
     """
-    from anchor_uploads._sources.part import Part, refuse_one_name
-
     paths = list(_files(files, recursive=options["recursive"]))
     if options["filename"] is not None and len(paths) != 1:
         raise click.UsageError(f"--filename names one file, and these are {len(paths)}; upload them one by one")
     if "-" in paths and options["filename"] is None:
         raise click.UsageError("standard input has no name of its own; give it one with --filename")
     items = [(options["filename"], _content(path), options["content_type"]) for path in paths]
-    parts = [Part.of(item) for item in items]
-    try:
-        refuse_one_name(parts)
-    except SourceError as error:
-        raise InvalidArgument(_in_words_of_the_command(error)) from None
-    telling = _Telling(paths, parts, as_json=options["as_json"], quiet=options["quiet"])
+    parts = parts_of(items)
+    telling = Telling(paths, parts, as_json=options["as_json"], quiet=options["quiet"])
     if options["dry_run"]:
         return _dry_run(parts, telling)
     return _upload(session_id, items, telling, options)
@@ -75,12 +68,24 @@ def _files(given: Iterable[str], *, recursive: bool) -> Iterator[str]:
         if not recursive or not os.path.isdir(path):
             yield path
             continue
-        found = [
-            os.path.join(folder, name) for folder, _folders, names in os.walk(path, onerror=_raise) for name in names
-        ]
+        found = sorted(_below(path))
         if not found:
             raise InvalidArgument(f"no file is in {path!r}")
-        yield from sorted(found)
+        yield from found
+
+
+def _below(directory: str) -> Iterator[str]:
+    """Go through a directory and those below it, linked ones as well, each of them once."""
+    seen = {os.path.realpath(directory)}
+    for folder, folders, names in os.walk(directory, onerror=_raise, followlinks=True):
+        real = {os.path.realpath(os.path.join(folder, name)): name for name in sorted(folders, reverse=True)}
+        folders[:] = [name for path, name in real.items() if path not in seen]
+        seen.update(real)
+        for path in (os.path.join(folder, name) for name in names):
+            # Reading a pipe or a device may never end.
+            if os.path.exists(path) and not os.path.isfile(path):
+                raise InvalidArgument(f"{path!r} is no regular file; to upload what it gives, name it")
+            yield path
 
 
 def _raise(error: OSError) -> None:
@@ -95,11 +100,10 @@ def _content(path: str) -> str | IO[bytes]:
     return sys.stdin.buffer
 
 
-def _upload(session_id: str, items: list[Any], telling: _Telling, options: dict[str, Any]) -> int:
+def _upload(session_id: str, items: list[Any], telling: Telling, options: dict[str, Any]) -> int:
     from anchor_uploads import UploadClient
 
-    settings = given(**{name: options[name] for name in ("timeout", "deadline", "max_retries", "retry_unknown")})
-    with UploadClient(base_url=options["base_url"], **settings) as client, telling.bar:
+    with UploadClient(**settings(options)) as client, telling.bar:
         report = client.upload_files(
             session_id,
             items,
@@ -108,14 +112,13 @@ def _upload(session_id: str, items: list[Any], telling: _Telling, options: dict[
             on_progress=telling.progress,
             on_result=telling.result,
         )
-    for warning in report.warnings:
-        telling.complain(warning)
+    telling.warn(report)
     if len(items) > 1 and not options["quiet"]:
         print(f"{len(report.uploaded)} uploaded, {len(report.failed)} failed", file=sys.stderr)
     return 1 if report.failed else 0
 
 
-def _dry_run(parts: list[Part], telling: _Telling) -> int:
+def _dry_run(parts: list[Part], telling: Telling) -> int:
     from anchor_uploads._sources.opening import opened
 
     failed = 0
@@ -128,96 +131,3 @@ def _dry_run(parts: list[Part], telling: _Telling) -> int:
             failed += 1
             telling.failed(index, error)
     return 1 if failed else 0
-
-
-def _in_words_of_the_command(error: Exception) -> str:
-    """Return the error's text; what the library takes as an argument is an option here."""
-    text = str(error)
-    for argument, option in {
-        "pass one as (filename, file)": "upload one of them by itself, with --filename",
-        "pass it as (filename, file)": "upload it by itself, with --filename",
-        "pass filename=": "upload it by itself, with --filename",
-        "pass the files in it one by one": "pass -r",
-        "content_type=": "--content-type",
-    }.items():
-        text = text.replace(argument, option)
-    return printable(" ".join(text.split()))
-
-
-class _Telling:
-    """What is printed of each file, as it ends."""
-
-    def __init__(self, paths: list[str], parts: list[Part], *, as_json: bool, quiet: bool) -> None:
-        from rich.console import Console
-
-        from anchor_uploads.progress import ProgressBar
-
-        self._paths = paths
-        self._path_of = {part.name: path for part, path in zip(parts, paths, strict=True)}
-        self._as_json = as_json
-        self._quiet = quiet
-        self._started: dict[str, float] = {}
-        self._terminal = Console(stderr=True, quiet=quiet)
-        # Asked now, for the bars put something else in the streams' place.
-        drawn = self._terminal.is_interactive and not quiet
-        self._on_terminal = [drawn and stream.isatty() for stream in (sys.stdout, sys.stderr)]
-        self.bar = ProgressBar(files=len(paths), size=_size(paths), console=self._terminal)
-
-    def progress(self, progress: UploadProgress) -> None:
-        self._started.setdefault(progress.name, time.monotonic())
-        self.bar(progress)
-
-    def result(self, result: UploadedFile | FailedUpload) -> None:
-        from anchor_uploads import UploadedFile
-
-        if isinstance(result, UploadedFile):
-            self._uploaded(result)
-            return
-        self.bar.forget(result.name or "")
-        self.failed(result.index, result.error)
-        if isinstance(result.error, _OF_ALL):
-            raise result.error
-
-    def failed(self, index: int, error: Exception) -> None:
-        path, text = self._paths[index], _in_words_of_the_command(error)
-        if self._as_json:
-            self._print(json.dumps({"file": path, "error": {"type": type(error).__name__, "message": text}}))
-        if not isinstance(error, _OF_ALL):
-            self.complain(f"{printable(path)}: {text}")
-
-    def complain(self, text: str) -> None:
-        self._print(f"anchor-uploads: {text}", complaint=True)
-
-    def would_upload(self, index: int, name: str, size: int, content_type: str) -> None:
-        path = self._paths[index]
-        if self._as_json:
-            self._print(json.dumps({"file": path, "name": name, "size": size, "content_type": content_type}))
-        elif not self._quiet:
-            self._print(printable(f"{path} -> {name}  {human_size(size)}, {content_type}"))
-
-    def _uploaded(self, uploaded: UploadedFile) -> None:
-        import attrs
-
-        size, seconds = uploaded.size, time.monotonic() - self._started[uploaded.name]
-        if self._as_json:
-            facts = {"file": self._path_of[uploaded.name], **attrs.asdict(uploaded), "seconds": round(seconds, 3)}
-            self._print(json.dumps(facts))
-        elif not self._quiet:
-            where = uploaded.path or "(the service did not say where)"
-            checksum = f"  SHA-256 {uploaded.sha256}" if uploaded.sha256 else ""
-            told = f"{human_size(size)} in {seconds:.1f} s" + (f", {speed(size, seconds)}" if size >= MIB else "")
-            self._print(printable(f"{uploaded.name} -> {where}  {told}{checksum}"))
-
-    def _print(self, line: str, *, complaint: bool = False) -> None:
-        if self._on_terminal[complaint]:
-            # Above the bars, and never broken, so that it can be copied.
-            self._terminal.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
-        else:
-            print(line, file=sys.stderr if complaint else sys.stdout, flush=True)
-
-
-def _size(paths: list[str]) -> int | None:
-    try:
-        return sum(os.path.getsize(path) for path in paths)
-    except (OSError, ValueError):
-        return None

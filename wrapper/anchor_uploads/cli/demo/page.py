@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
+
+from anchor_uploads.cli._driver import problem, tidy_driver
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
@@ -33,26 +33,15 @@ def connected_page(cdp_url: str, *, patience: float) -> Iterator[Page]:
     """A page of the browser behind `cdp_url`. patience: seconds that any one step in it may take."""
     from playwright.sync_api import Error, sync_playwright
 
-    # What Ctrl-C cuts off in the midst they would report at length, after the one line that says all.
-    for logger in ("playwright", "asyncio"):
-        logging.getLogger(logger).addHandler(logging.NullHandler())
-    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-    with sync_playwright() as playwright:
+    with tidy_driver(), sync_playwright() as playwright:
         try:
             browser = playwright.chromium.connect_over_cdp(cdp_url)
-            try:
-                page = browser.contexts[0].new_page()
-                page.set_default_timeout(patience * 1000)
-                page.set_viewport_size({"width": 1120, "height": 760})
-                yield page
-            finally:
-                # Only disconnects; ending the session ends the browser. Skipped, it leaves files in the temp directory.
-                with suppress(Error):
-                    browser.close()
+            page = browser.contexts[0].new_page()
+            page.set_default_timeout(patience * 1000)
+            page.set_viewport_size({"width": 1120, "height": 760})
+            yield page
         except Error as error:
-            # Playwright's messages quote the URL, and the URL holds the key.
-            text = error.message.replace(cdp_url, "(cdp_url)").splitlines()[0]
-            raise RuntimeError(f"the session's browser failed: {text}") from None
+            raise RuntimeError(f"the session's browser failed: {problem(error)}") from None
 
 
 def open_without_server(page: Page, html: str) -> None:

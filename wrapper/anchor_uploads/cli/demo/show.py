@@ -18,6 +18,7 @@ from attrs import frozen
 from anchor_uploads import UploadClient, UploadedFile
 from anchor_uploads._human import human_size
 from anchor_uploads.cli._shared import MIB, speed
+from anchor_uploads.cli._streams import say
 from anchor_uploads.cli.interruption import clean_up_in_peace
 from anchor_uploads.progress import ProgressBar
 
@@ -81,7 +82,8 @@ def show(*, live: bool, size_mib: int, output: Path) -> int:
         outcome = Outcome(uploaded, seconds, sent, received, far_end, screenshot)
     _print_table(outcome)
     if why_no_page is not None:
-        print(f"\nNot shown: the browser, the page and its form. {why_no_page}")
+        say("")
+        say(f"Not shown: the browser, the page and its form. {why_no_page}")
     return 0 if outcome.sent == outcome.received else 1
 
 
@@ -183,7 +185,7 @@ def _step(text: str) -> Iterator[None]:
 
 
 def _tell(text: str, seconds: float | None = None) -> None:
-    print(f"{'' if seconds is None else f'{seconds:6.2f} s':9}{text}", flush=True)
+    say(f"{'' if seconds is None else f'{seconds:6.2f} s':9}{text}")
 
 
 def _print_table(outcome: Outcome) -> None:
@@ -201,7 +203,7 @@ def _print_table(outcome: Outcome) -> None:
         rows["picture"] = str(outcome.screenshot)
     width = max(map(len, rows))
     mark = "32" if equal else "31"
-    colours = sys.stdout.isatty() and os.name == "posix" and not os.environ.get("NO_COLOR")
-    print()
+    say("")
     for name, value in rows.items():
-        print(f"  {name:{width}}  " + (f"\033[1;{mark}m{value}\033[0m" if colours and not name else value))
+        coloured = not name and sys.stdout.isatty() and os.name == "posix" and not os.environ.get("NO_COLOR")
+        say(f"  {name:{width}}  " + (f"\033[1;{mark}m{value}\033[0m" if coloured else value))

@@ -91,7 +91,8 @@ async def _json_body(request: Request) -> object:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    # To JSON Schema 5.0 is an integer, too.
+    return not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
 
 
 def _is_url(value: object) -> bool:
