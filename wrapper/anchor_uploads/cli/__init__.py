@@ -24,9 +24,9 @@ from anchor_uploads import (
     SessionNotFound,
     UploadsInterrupted,
 )
-from anchor_uploads.cli._signals import like_ctrl_c
 from anchor_uploads.cli._streams import complain, safe_streams
 from anchor_uploads.cli._words import in_words_of_the_command
+from anchor_uploads.cli.interruption import like_ctrl_c
 
 __all__ = ["main"]
 
