@@ -406,6 +406,20 @@ def test_an_async_client_that_is_passed_in_closed_is_refused(backend: str, raw_s
     anyio.run(run, backend=backend)
 
 
+def test_event_loops_that_run_at_once_have_connections_of_their_own(raw_server: RawServer) -> None:
+    client = AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url)
+
+    async def upload() -> None:
+        for _ in range(30):
+            assert (await client.upload_file(SESSION, b"x", filename="a")).status == "success"
+
+    with ThreadPoolExecutor(3) as threads:
+        for done in [threads.submit(asyncio.run, upload()) for _ in range(3)]:
+            done.result()
+    assert raw_server.connections == 3
+    assert client._connections._loops == {}
+
+
 @pytest.mark.anyio
 async def test_two_may_close_an_async_client_at_once(raw_server: RawServer) -> None:
     client = AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url)

@@ -175,11 +175,10 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
     """The same for `AsyncUploadClient`, on asyncio and trio. Each event loop has connections of its own."""
 
     _kind = httpx.AsyncClient
-    _loop: Any = None
-    _at_the_end: AsyncGenerator[None, None] | None = None
 
     def __init__(self, passed_in: httpx.AsyncClient | None, base_url: str) -> None:
         super().__init__(passed_in, base_url)
+        self._loops: dict[Any, tuple[_Warm[httpx.AsyncClient], AsyncGenerator[None, None]]] = {}
         # anyio would import all that it needs for the event loop that runs, if one does, in the midst of an upload.
         with suppress(RuntimeError):
             anyio.current_time()
@@ -197,10 +196,8 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
     async def close(self) -> None:
         """Close the idle connections; each that is in use is closed when its call is done."""
         self._closed = True
-        if self._loop is event_loop():
-            at_the_end, self._at_the_end = self._at_the_end, None
-            if at_the_end is not None:
-                await at_the_end.aclose()
+        if here := self._loops.pop(event_loop(), None):
+            await here[1].aclose()
 
     async def _send(self, send: Send) -> Answer | NoAnswer:
         exchange = Exchange(send, foreign=self._passed_in is not None, proxy=self._proxy)
@@ -244,24 +241,25 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
             tap_pool(self._passed_in, AsyncTapped)
             yield self._passed_in
             return
-        if self._loop is not (loop := event_loop()) or self._warm.process != os.getpid():
-            self._loop, self._warm = loop, _Warm()
-            self._at_the_end = _closing_at_the_end(self._warm)
-            await anext(self._at_the_end)
-        warm = self._warm
+        loop = event_loop()
+        warm, _ = self._loops.get(loop, (None, None))
+        if warm is None or warm.process != os.getpid():
+            warm = _Warm()
+            self._loops[loop] = warm, (at_the_end := self._closing_at_the_end(loop, warm))
+            await anext(at_the_end)
         client = warm.take() or self._made()
         try:
             yield client
         finally:
             await _close(self._not_kept(client, warm, exchange))
 
-
-async def _closing_at_the_end(warm: _Warm[httpx.AsyncClient]) -> AsyncGenerator[None, None]:
-    """Close the connections of an event loop before it ends: asyncio and trio end the generators that it left open."""
-    try:
-        yield
-    finally:
-        await _close(warm.clear())
+    async def _closing_at_the_end(self, loop: Any, warm: _Warm[httpx.AsyncClient]) -> AsyncGenerator[None, None]:
+        """Close the connections of an event loop before it ends: asyncio and trio end the generators left open."""
+        try:
+            yield
+        finally:
+            self._loops.pop(loop, None)
+            await _close(warm.clear())
 
 
 async def _close(clients: list[httpx.AsyncClient]) -> None:
