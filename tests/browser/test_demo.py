@@ -104,13 +104,18 @@ def test_without_a_browser_it_shows_the_rest_and_says_how_to_get_one(folder: Pat
     assert "playwright install chromium" in text
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
-@pytest.mark.parametrize(("told", "coloured"), [("", True), ("1", False)])
-def test_the_verdict_has_a_colour_unless_no_color_says_otherwise(folder: Path, told: str, coloured: bool) -> None:
-    line = [sys.executable, "-m", "anchor_uploads", "demo", "--size-mib", "1", "--output", str(folder)]
-    shown = on_a_terminal(line, 100, {**os.environ, "ANCHOR_UPLOADS_BROWSER": "/nonexistent", "NO_COLOR": told})
-    assert ("\x1b[1;32mequal: every byte arrived\x1b[0m" in shown) is coloured
-    assert "equal: every byte arrived" in shown
+def test_what_a_killed_demo_has_left_the_next_server_removes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = Demo(folder, "--size-mib", "500", env={"ANCHOR_UPLOADS_BROWSER": "/nonexistent"})
+    assert demo.process.stdout
+    # The file is made next, which takes seconds.
+    assert any("its API is at" in line for line in demo.process.stdout)
+    demo.process.kill()
+    demo.finish()
+    assert [path for path in demo.temporary.iterdir() if path.name.startswith("anchor-uploads-demo-")]
+    monkeypatch.setattr(tempfile, "tempdir", str(demo.temporary))
+    with LocalServer(browser=False):
+        pass
+    assert list(demo.temporary.iterdir()) == []
 
 
 def test_bytes_that_differ_are_status_1(folder: Path) -> None:

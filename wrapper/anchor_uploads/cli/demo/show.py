@@ -51,12 +51,15 @@ def show(*, live: bool, size_mib: int, output: Path) -> int:
     """
     why_no_page = _why_no_page(live)
     with clean_up_in_peace() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="anchor-uploads-demo-")))
         if live:
             client = stack.enter_context(UploadClient())
         else:
-            client = stack.enter_context(_local_client(browser=why_no_page is None))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="anchor-uploads-demo-")))
+            from anchor_uploads.local.disk.ownership import owned
 
+            # If this process is killed, the next local Anchor removes it.
+            stack.enter_context(owned(folder))
+            client = stack.enter_context(_local_client(browser=why_no_page is None))
         with _step(f"made a random file of {size_mib} MiB"):
             path, sent = _random_file(folder, size_mib)
         with _step("started a session"):
