@@ -40,6 +40,8 @@ class _Warm(Generic[HttpClient]):
     def __init__(self) -> None:
         self._clients: deque[tuple[float, HttpClient]] = deque()
         self.process = os.getpid()
+        self.ended = False
+        """Whether the event loop that the connections are of has ended."""
 
     def take(self) -> HttpClient | None:
         try:
@@ -245,7 +247,10 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
         warm, _ = self._loops.get(loop, (None, None))
         if warm is None or warm.process != os.getpid():
             warm = _Warm()
-            self._loops[loop] = warm, (at_the_end := self._closing_at_the_end(loop, warm))
+            for other, (old, _) in list(self._loops.items()):
+                if old.ended:
+                    self._loops.pop(other, None)
+            self._loops[loop] = warm, (at_the_end := _closing_at_the_end(warm))
             await anext(at_the_end)
         client = warm.take() or self._made()
         try:
@@ -253,13 +258,15 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
         finally:
             await _close(self._not_kept(client, warm, exchange))
 
-    async def _closing_at_the_end(self, loop: Any, warm: _Warm[httpx.AsyncClient]) -> AsyncGenerator[None, None]:
-        """Close the connections of an event loop before it ends: asyncio and trio end the generators left open."""
-        try:
-            yield
-        finally:
-            self._loops.pop(loop, None)
-            await _close(warm.clear())
+
+async def _closing_at_the_end(warm: _Warm[httpx.AsyncClient]) -> AsyncGenerator[None, None]:
+    """Close the connections of an event loop before it ends: asyncio and trio end the generators that it left open."""
+    # It must not lead to whom it belongs to: collected as a circle, connections would be lost before it closes them.
+    try:
+        yield
+    finally:
+        warm.ended = True
+        await _close(warm.clear())
 
 
 async def _close(clients: list[httpx.AsyncClient]) -> None:
