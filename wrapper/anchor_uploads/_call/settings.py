@@ -66,7 +66,7 @@ class Timeouts:
     """How long to wait for what, in seconds; None (or more than 20 days) waits for ever.
 
     Attributes:
-        connect: Until a connection stands.
+        connect: Until a connection stands. For a free one of an `http_client`'s pool only a deadline bounds the wait.
         write: For the network to take the next block.
         answer: For the answer's first byte, counted from the last byte sent, while the service stores the file; an
             interim answer (1xx) starts it anew.
