@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from anchor_uploads._signals import caught
+
 __all__ = ["clean_up_in_peace", "like_ctrl_c"]
 
 _PATIENCE = 10
 """Seconds that a step of the cleaning up may take once the work is interrupted."""
-_LIKE_CTRL_C = ("SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 @contextmanager
@@ -43,26 +44,21 @@ def clean_up_in_peace() -> Iterator[ExitStack]:
         overdue.clear()
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with ExitStack() as stack:
-            yield stack
-            working = False
-    finally:
-        done.set()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with caught(("SIGINT", "SIGTERM"), interrupt):
+        try:
+            with ExitStack() as stack:
+                yield stack
+                working = False
+        finally:
+            done.set()
 
 
 @contextmanager
 def like_ctrl_c() -> Iterator[None]:
-    """Have SIGTERM, a terminal that is closed, and Ctrl-Break do as Ctrl-C. What is ignored (`nohup`) stays ignored."""
+    """Have SIGTERM, a terminal that is closed, and Ctrl-Break do as Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [getattr(signal, name) for name in _LIKE_CTRL_C if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    caught = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     interrupted = False
 
     def interrupt(_number: int, _frame: object) -> None:
@@ -75,15 +71,11 @@ def like_ctrl_c() -> Iterator[None]:
         else:
             raise KeyboardInterrupt
 
-    try:
-        for number in caught:
-            signal.signal(number, interrupt)
-        yield
-    except Exception as error:
-        if not interrupted:
-            raise
-        # Playwright's driver may have been ended by the same signal.
-        raise KeyboardInterrupt from error
-    finally:
-        for number in caught:
-            signal.signal(number, before[number])
+    with caught(("SIGTERM", "SIGHUP", "SIGBREAK"), interrupt):
+        try:
+            yield
+        except Exception as error:
+            if not interrupted:
+                raise
+            # Playwright's driver may have been ended by the same signal.
+            raise KeyboardInterrupt from error

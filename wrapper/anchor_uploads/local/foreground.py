@@ -9,13 +9,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from types import FrameType
 from typing import TextIO
 from urllib.parse import quote
 
 import psutil
 
+from anchor_uploads._signals import caught
 from anchor_uploads.local.records import ReceivedRequest
 from anchor_uploads.local.server import LocalServer
 
@@ -47,7 +46,9 @@ def serve(server: LocalServer, *, tell_requests: bool = False, tell_sessions: bo
             teller.tell(_line(what))
 
     server.tell_to(listen)
-    with _caught_signals() as caught, teller, server:
+    ended_by: list[int] = []
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    with caught(names, lambda number, _frame: ended_by.append(number)), teller, server:
         outside = server.public_url or server.base_url
         lines = [
             server.base_url,
@@ -59,12 +60,12 @@ def serve(server: LocalServer, *, tell_requests: bool = False, tell_sessions: bo
         # At once, because who wants only the first line may close the pipe after it.
         _write(sys.stdout, "\n".join([*lines, ""]))
         orphans = _Orphans()
-        while not caught and server.alive:
+        while not ended_by and server.alive:
             time.sleep(_LOOK_SECONDS)
             orphans.collect()
-    if not caught:
+    if not ended_by:
         return 1
-    return 130 if caught[0] == signal.SIGINT else 0
+    return 130 if ended_by[0] == signal.SIGINT else 0
 
 
 def _line(request: ReceivedRequest) -> str:
@@ -134,25 +135,3 @@ class _Orphans:
                         os.waitpid(child.pid, os.WNOHANG)
                     else:
                         self._dead.add(child.pid)
-
-
-@contextlib.contextmanager
-def _caught_signals() -> Iterator[list[int]]:
-    """Signals that would end the program go into the list instead."""
-    caught: list[int] = []
-
-    def catch(number: int, _frame: FrameType | None) -> None:
-        caught.append(number)
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    numbers = {name: getattr(signal, name) for name in names if hasattr(signal, name)}
-    if "SIGHUP" in numbers and signal.getsignal(numbers["SIGHUP"]) is signal.SIG_IGN:
-        # Started with nohup. An ignored SIGINT is another matter: shells start `serve &` in a
-        # script that way, and the script's Ctrl-C must not leave the server behind.
-        del numbers["SIGHUP"]
-    previous = {number: signal.signal(number, catch) for number in numbers.values()}
-    try:
-        yield caught
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
