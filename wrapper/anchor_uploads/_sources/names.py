@@ -100,8 +100,8 @@ def without_secrets(url: str) -> str:
 
 
 def without_urls_secrets(text: str) -> str:
-    """Leave out of a text what may be secret in its URLs of the web: users, passwords, queries."""
-    return re.sub(r"(?i)(https?://)(?:[^\s/@'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?", r"\1\2", text)
+    """Leave out of a text what may be secret in its URLs of the web and of CDP: users, passwords, queries."""
+    return re.sub(r"(?i)((?:https?|wss?)://)(?:[^\s/@'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?", r"\1\2", text)
 
 
 def _name_in_url(url: str) -> str:

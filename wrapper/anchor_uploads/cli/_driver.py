@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from anchor_uploads._sources.names import without_urls_secrets
+
 if TYPE_CHECKING:
     from playwright.async_api import Error
-
-# Users, passwords and queries of URLs. In one of these stands the key, and Playwright writes URLs in a way of its own.
-_SECRETS = re.compile(r"[^\s/]*@|\?\S+")
 
 
 @contextmanager
@@ -41,4 +39,4 @@ def tidy_driver() -> Iterator[None]:
 
 def problem(error: Error) -> str:
     """Return what Playwright says, in one line and without what its URLs hold that may be secret."""
-    return _SECRETS.sub("", error.message.splitlines()[0])
+    return without_urls_secrets(error.message.splitlines()[0])
