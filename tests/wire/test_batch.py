@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from anchor_uploads import (
+    AnchorUploadsError,
     AsyncUploadClient,
     FailedUpload,
     InvalidArgument,
@@ -345,6 +346,11 @@ def test_a_warning_that_is_an_error_does_not_say_that_a_file_is_not_there(call: 
     assert [uploaded.name for uploaded in report.uploaded] == ["b"]
 
 
+class NoPath:
+    def __fspath__(self) -> str:
+        raise LookupError("it is not mounted")
+
+
 @both
 def test_what_can_be_no_file_is_a_failure_of_its_own_among_others_that_are_drawn(
     call: Call, raw_server: RawServer
@@ -353,11 +359,14 @@ def test_what_can_be_no_file_is_a_failure_of_its_own_among_others_that_are_drawn
         yield "a.txt", b"1"
         yield "b.txt", b"2", 123
         yield 7
+        yield NoPath()
         yield "c.txt", b"3"
 
     report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, files())
     assert [uploaded.name for uploaded in report.uploaded] == ["a.txt", "c.txt"]
-    assert [(failed.index, type(failed.error)) for failed in report.failed] == [(1, InvalidArgument), (2, SourceError)]
+    kinds = [(failed.index, type(failed.error)) for failed in report.failed]
+    assert kinds == [(1, InvalidArgument), (2, SourceError), (3, AnchorUploadsError)]
+    assert str(report.failed[2].error) == "file 4 was not uploaded: LookupError: it is not mounted"
 
 
 @both

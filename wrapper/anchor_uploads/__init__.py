@@ -40,7 +40,7 @@ from anchor_uploads.errors import (
 
 if TYPE_CHECKING:
     from anchor_uploads._batch import FailedUpload, UploadReport
-    from anchor_uploads._call.body import UploadProgress
+    from anchor_uploads._call.callbacks import UploadProgress
     from anchor_uploads._call.reply import Session, SessionInfo, UploadedFile
     from anchor_uploads._call.settings import Settings, Timeouts
     from anchor_uploads.client import AsyncUploadClient, UploadClient, upload_file, upload_file_async
@@ -56,7 +56,7 @@ _LAZY = {
     "Settings": "_call.settings",
     "Timeouts": "_call.settings",
     "UploadClient": "client",
-    "UploadProgress": "_call.body",
+    "UploadProgress": "_call.callbacks",
     "UploadReport": "_batch",
     "UploadedFile": "_call.reply",
     "upload_file": "client",

@@ -31,7 +31,7 @@ import anyio
 from attrs import frozen
 
 from anchor_uploads._aside import Aside, Stopped, stopped_by, wait_in_turns
-from anchor_uploads._call.body import ProgressCallback, UploadProgress, called, check_callback, tell
+from anchor_uploads._call.callbacks import ProgressCallback, UploadProgress, called, check_callback, tell
 from anchor_uploads._call.reply import UploadedFile
 from anchor_uploads._call.settings import Settings
 from anchor_uploads._call.upload import check_checksum
@@ -216,8 +216,9 @@ class Batch:
                     f"{name!r} cannot go to another process: with executor= pass paths, URLs or bytes, or use a "
                     "ThreadPoolExecutor"
                 )
-        except (SourceError, InvalidArgument) as error:
-            self._note(index, FailedUpload(index, part.name if part else None, error))
+        except Exception as error:
+            # What an object of the caller's raises while it is asked for its name is its own matter, too.
+            self._note_failure(index, part.name if part else None, error)
             return None
         if (other := self._alike.setdefault(alike(name), name)) != name:
             self._warnings.append(
@@ -237,15 +238,19 @@ class Batch:
         """
         if isinstance(error, (Stopped, CancelledError)) or error is self.watch.raised:
             raise error
+        # How far another process came nobody knows; and a warning that is an error comes after the answer.
+        unknown = begun and (self.elsewhere or isinstance(error, Warning))
+        self._note_failure(task.index, task.part.name, error, unknown=unknown)
+
+    def _note_failure(self, index: int, name: str | None, error: Exception, *, unknown: bool = False) -> None:
         if not isinstance(error, AnchorUploadsError):
-            # From the file itself, such as an iterable of the caller's, or from what was to upload it. How far another
-            # process came nobody knows; and a warning that is an error comes after the answer.
-            unknown = begun and (self.elsewhere or isinstance(error, Warning))
+            # From the file itself, such as an iterable of the caller's, or from what was to upload it.
             kind, outcome = (OutcomeUnknown, "may have been") if unknown else (AnchorUploadsError, "was not")
-            failure = kind(f"{task.part.name!r} {outcome} uploaded: {type(error).__name__}: {error}")
+            what = f"file {index + 1}" if name is None else repr(name)
+            failure = kind(f"{what} {outcome} uploaded: {type(error).__name__}: {error}")
             failure.__cause__ = error
             error = failure
-        self._note(task.index, FailedUpload(task.index, task.part.name, error))
+        self._note(index, FailedUpload(index, name, error))
 
     def _note(self, index: int, result: UploadedFile | FailedUpload) -> None:
         self._results[index] = result

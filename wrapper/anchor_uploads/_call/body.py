@@ -16,16 +16,15 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
 from types import TracebackType
-from typing import Any
 
 import anyio
 import httpx
 from attrs import field, frozen
 
 from anchor_uploads._aside import Aside, TimeIsUp
+from anchor_uploads._call.callbacks import ProgressCallback, UploadProgress, called, no_end, tell
 from anchor_uploads._call.settings import Deadline
 from anchor_uploads._sources.source import Source, Waits
-from anchor_uploads.errors import InvalidArgument
 
 # Bytes read and handed to the network at a time, measured with scripts/bench: twice as many gain 3 % of CPU and tell
 # progress in coarser steps, half as many cost 7 %. The async client pays more for each, two changes of thread among it.
@@ -39,53 +38,6 @@ class Sent(Enum):
     NOTHING = "nothing"
     PART = "a part"
     WHOLE = "the whole"
-
-
-@frozen
-class UploadProgress:
-    """How far one attempt to upload a file is.
-
-    Attributes:
-        name: The file's name.
-        sent: Its bytes that were sent.
-        total: All its bytes.
-        attempt: Which attempt, from 1 on.
-    """
-
-    name: str
-    sent: int
-    total: int
-    attempt: int
-
-
-ProgressCallback = Callable[[UploadProgress], object]
-
-
-def called(callback: Callable[[Any], object], what: object) -> object:
-    """Call a caller's function, in the midst of an iteration, of which nothing that it raises may pass for the end."""
-    try:
-        return callback(what)
-    except (StopIteration, StopAsyncIteration) as error:
-        raise _no_end(error) from error
-
-
-def _no_end(error: Exception) -> RuntimeError:
-    return RuntimeError(f"a callback raised {type(error).__name__}")
-
-
-def tell(callback: Callable[[Any], object], what: object) -> None:
-    """Call a caller's function. Raises what it raises, and `InvalidArgument` if it has to be awaited."""
-    if inspect.isawaitable(awaitable := called(callback, what)):
-        if inspect.iscoroutine(awaitable):
-            awaitable.close()
-        name = "on_progress" if isinstance(what, UploadProgress) else "on_result"
-        raise InvalidArgument(f"{name} has to be awaited; pass one that has not, or use AsyncUploadClient")
-
-
-def check_callback(callback: object, name: str = "on_progress", takes: str = "UploadProgress") -> None:
-    """Raise `InvalidArgument` for what cannot be called."""
-    if callback is not None and not callable(callback):
-        raise InvalidArgument(f"{name} must be a function that takes {takes}, or None, not {callback!r}")
 
 
 @frozen
@@ -280,7 +232,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
             try:
                 await awaitable
             except StopAsyncIteration as error:
-                raise _no_end(error) from error
+                raise no_end(error) from error
 
     @contextmanager
     def _noting_what_is_raised(self) -> Iterator[None]:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from anchor_uploads._aside import TimeIsUp
 from anchor_uploads._call import contract, reply
-from anchor_uploads._call.body import Body, ProgressCallback, check_callback
+from anchor_uploads._call.body import Body
+from anchor_uploads._call.callbacks import ProgressCallback, check_callback
 from anchor_uploads._call.exchange import Answer, Calls, Send, Work
 from anchor_uploads._call.reply import UploadedFile
 from anchor_uploads._call.secrets import log
