@@ -247,6 +247,8 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
         warm, _ = self._loops.get(loop, (None, None))
         if warm is None or warm.process != os.getpid():
             warm = _Warm()
+            if made := self._warm.take():
+                warm.give(made)
             for other, (old, _) in list(self._loops.items()):
                 if old.ended:
                     self._loops.pop(other, None)
