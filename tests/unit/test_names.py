@@ -81,6 +81,7 @@ def test_any_other_name_is_sent_as_it_is(name: str) -> None:
         ("zip://a?b.csv::https://user:secret@h/box.zip?sig=secret", "zip://a?b.csv::https://h/box.zip"),
         ("simplecache::HTTP://h/a?token=secret", "simplecache::HTTP://h/a"),
         ("http://[::1]:80/a?token=secret", "http://[::1]:80/a"),
+        ("https://h/a?token=a::secret&b=zip::secret#::secret", "https://h/a"),
         ("sftp://user:secret@host/a.bin", "sftp://host/a.bin"),
     ],
 )

@@ -6,12 +6,16 @@ import asyncio
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +191,89 @@ def test_a_url_that_cannot_be_read_says_why_and_shows_no_secret(
     assert raw_server.connections == 0
 
 
+class Web(BaseHTTPRequestHandler):
+    """A server of the web whose `/changes` becomes another file once a part of it was given.
+
+    Parts are given of that one only; `/none` says so, and `/ignored` gives all whatever is asked for.
+    """
+
+    protocol_version = "HTTP/1.1"
+    content = b""
+    changed = False
+
+    def do_HEAD(self) -> None:
+        self.answer_with(b"", len(Web.content))
+
+    def do_GET(self) -> None:
+        part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if part and self.path == "/changes":
+            first, last = int(part[1]), min(int(part[2]), len(Web.content) - 1)
+            content = (Web.content.upper() if Web.changed else Web.content)[first : last + 1]
+            self.answer_with(content, len(content), 206, f"bytes {first}-{last}/{len(Web.content)}")
+            Web.changed = True
+        else:
+            self.answer_with(Web.content, len(Web.content))
+
+    def answer_with(self, content: bytes, length: int, status: int = 200, of: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        self.send_header("ETag", f'"{Web.changed}"')
+        if of:
+            self.send_header("Content-Range", of)
+        if self.path == "/none":
+            self.send_header("Accept-Ranges", "none")
+        self.end_headers()
+        with suppress(OSError):
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(Web, "content", b"abc" * 3_000_000)
+    monkeypatch.setattr(Web, "changed", False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@both
+def test_a_file_of_the_web_that_changes_while_it_is_read_is_not_said_to_be_saved(
+    call: Call, raw_server: RawServer, web: str
+) -> None:
+    with pytest.raises(SourceError, match="was modified while it was read"):
+        call(raw_server.base_url, "upload_file", SESSION, f"{web}/changes")
+
+
+@both
+@pytest.mark.parametrize("ranges", ["none", "ignored"])
+def test_a_file_of_a_web_server_that_gives_no_parts_is_sent_and_sent_again(
+    call: Call, ranges: str, raw_server: RawServer, web: str
+) -> None:
+    raw_server.script = [answer(503, b"", {"Retry-After": "0"})]
+    assert call(raw_server.base_url, "upload_file", SESSION, f"{web}/{ranges}").attempts == 2
+    assert [request.part()[1] for request in raw_server.requests] == [Web.content, Web.content]
+
+
+@both
+def test_when_a_file_behind_a_url_was_read_last_is_no_change_of_it(
+    call: Call, raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fsspec.open("memory://bucket/read.bin", "wb") as file:
+        file.write(CONTENT)
+    information = MemoryFileSystem.info
+    # As SFTP and SMB tell it.
+    monkeypatch.setattr(
+        MemoryFileSystem, "info", lambda *given, **_: {**information(*given), "mtime": 1, "time": time.monotonic()}
+    )
+    assert call(raw_server.base_url, "upload_file", SESSION, "memory://bucket/read.bin").status == "success"
+
+
 class Forgetful(MemoryFile):
     """Cannot be closed, as a connection that was lost, and tells of each time that somebody tries."""
 
@@ -228,9 +315,26 @@ def test_what_cannot_be_closed_changes_nothing(
     assert Forgetful.tried
 
 
+def temporary(path: Path, mode: str) -> Any:
+    """What `tempfile.NamedTemporaryFile` returns, of a file that is there."""
+    return tempfile._TemporaryFileWrapper(path.open(mode), str(path), delete=False)
+
+
+class Framework:
+    """An upload as Django hands it over: what reads it is a file in its `file`."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        self.file = temporary(path, mode)
+        self.name = path.name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
 @both
+@pytest.mark.parametrize("kind", [open, temporary, Framework])
 def test_an_open_file_that_is_written_to_while_it_is_read_is_not_said_to_be_saved(
-    call: Call, raw_server: RawServer, tmp_path: Path
+    call: Call, kind: Callable[[Path, str], Any], raw_server: RawServer, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(bytes(5_000_000))
@@ -240,7 +344,7 @@ def test_an_open_file_that_is_written_to_while_it_is_read_is_not_said_to_be_save
             with path.open("r+b") as other:
                 other.write(b"x" * 5_000_000)
 
-    with path.open("rb") as file, pytest.raises(SourceError, match="was modified"):
+    with closing(kind(path, "rb")) as file, pytest.raises(SourceError, match="was modified"):
         call(raw_server.base_url, "upload_file", SESSION, file, on_progress=overwrite, client={"progress_interval": 0})
 
 

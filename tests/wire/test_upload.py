@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import attrs
+import fsspec
 import pytest
 
 from anchor_browser_api_client import AuthenticatedClient
@@ -253,6 +254,11 @@ def test_the_type_that_an_upload_of_a_web_framework_has_is_kept(
 
 REFUSED: dict[str, tuple[Callable[[Path], tuple[Any, dict[str, Any]]], type[Exception], str]] = {
     "None": (lambda _: (None, {}), SourceError, "is not a file"),
+    "a URL that was not entered": (
+        lambda _: (fsspec.open("https://127.0.0.1:1/a?signature=s3cret"), {}),
+        SourceError,
+        r"^the OpenFile that was passed as a file is not a file \(enter it: with",
+    ),
     "number": (lambda _: (7, {}), SourceError, "is not a file"),
     "directory": (lambda directory: (directory, {}), SourceError, "is a directory"),
     "missing": (lambda directory: (directory / "none", {}), SourceError, "does not exist"),

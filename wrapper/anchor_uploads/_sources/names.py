@@ -96,7 +96,14 @@ def without_secrets(url: str) -> str:
         authority, slash, path = rest.partition("/")
         return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
-    return "::".join(map(shown, url.split("::")))
+    parts: list[str] = []
+    in_query = False
+    for part in url.split("::"):
+        # A chain goes on with a URL; all else behind a query belongs to it.
+        if "://" in part or not in_query:
+            parts.append(shown(part))
+            in_query = bool(web and re.search("[?#]", part))
+    return "::".join(parts)
 
 
 def without_urls_secrets(text: str) -> str:

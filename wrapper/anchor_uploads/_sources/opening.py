@@ -23,7 +23,7 @@ import anyio
 
 from anchor_uploads import _aside
 from anchor_uploads._sources.names import is_url
-from anchor_uploads._sources.part import OPEN_FILES, Part
+from anchor_uploads._sources.part import Part, open_file
 from anchor_uploads._sources.source import (
     POLL_SECONDS,
     MemoryReader,
@@ -91,7 +91,10 @@ def _opened(part: Part) -> Source:
         return _from_file(part)
     if isinstance(content, Iterable):
         return _copied(part, content)
-    raise SourceError(f"{content!r} is not a file: pass a path, bytes, a binary file object or an iterable of bytes")
+    enter = " (enter it: with … as file)" if hasattr(content, "__enter__") else ""
+    raise SourceError(
+        f"{part.label} is not a file{enter}: pass a path, bytes, a binary file object or an iterable of bytes"
+    )
 
 
 def _from_path(part: Part) -> Source:
@@ -180,7 +183,7 @@ def _from_file(part: Part) -> Source:
     if place is None:
         return _copied(part, _blocks(file, label))
     start, size = place
-    known = isinstance(file, OPEN_FILES) and status_of(file)
+    known = open_file(file)
     return Source(
         name,
         content_type,
@@ -190,7 +193,7 @@ def _from_file(part: Part) -> Source:
         handle=file,
         start=start,
         owned=False,
-        fingerprint=partial(_fingerprint, file) if known else None,
+        fingerprint=partial(_fingerprint, known) if known and status_of(known) else None,
     )
 
 
@@ -205,7 +208,8 @@ def _place(file: Any, label: str) -> tuple[int, int] | None:
     if probe is not None and bytes_of(probe, label):
         raise SourceError(f"{label} gave bytes when it was asked for none, and they are lost; pass its bytes")
     try:
-        status = status_of(file) if isinstance(file, OPEN_FILES) else None
+        known = open_file(file)
+        status = status_of(known) if known else None
         if (status and not _tells_its_size(status)) or (hasattr(file, "seekable") and not file.seekable()):
             return None
         start = file.tell()

@@ -44,8 +44,10 @@ AsyncContent = Content | AsyncBinaryReader | AsyncIterable[bytes]
 AsyncFileInput = AsyncContent | tuple[str | None, AsyncContent] | tuple[str | None, AsyncContent, str | None]
 
 
-OPEN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
+_OPEN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 """What `open(…, "rb")` returns: of these alone it is known that asking for their descriptor changes nothing."""
+_WRAPPED = 3
+"""How many wrappers a file may be in: that of a framework around that of `tempfile`, and one more."""
 
 
 @frozen
@@ -121,10 +123,22 @@ class Part:
             except (OSError, ValueError):
                 # Opening it fails at once, and says why.
                 return Waits.BRIEFLY
-        elif isinstance(content, OPEN_FILES):
-            status = status_of(content)
+        elif file := open_file(content):
+            status = status_of(file)
         at_once = stat.S_ISREG(status.st_mode) if status else isinstance(content, (list, tuple))
         return Waits.BRIEFLY if at_once else Waits.LONG
+
+
+def open_file(content: Any) -> Any:
+    """Return the open file that `content` is, or whose reading it passes on; None if it is not known to be one."""
+    for _ in range(_WRAPPED):
+        if isinstance(content, _OPEN_FILES):
+            return content
+        read, content = attribute_of(content, "read"), attribute_of(content, "file")
+        # That of `tempfile` wraps each method, so that the file lives as long as one does.
+        if read is None or attribute_of(content, "read") not in (read, attribute_of(read, "__wrapped__")):
+            return None
+    return None
 
 
 def refuse_one_name(parts: Iterable[Part]) -> None:

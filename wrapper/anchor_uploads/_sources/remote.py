@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,6 +15,10 @@ from anchor_uploads.errors import SourceError
 
 _BLOCK = 4 * 1024 * 1024
 """Bytes that are fetched at a time. The default of some backends is 50 MiB."""
+_VERSION = re.compile(
+    "e_?tag|(content_?)?md5(_?hash)?|digest|crc32c|sha|(last_?)?modified|modify|mtime|updated|generation", re.I
+)
+"""What backends call that which changes with a file's content, and with nothing else."""
 
 
 def open_url(part: Part, *, copy: Callable[[Part, Iterator[bytes]], Source]) -> Source:
@@ -32,23 +37,60 @@ def open_url(part: Part, *, copy: Callable[[Part, Iterator[bytes]], Source]) -> 
         information = filesystem.info(path)
         if information.get("type") == "directory":
             raise SourceError(f"{label} is a directory; pass the files in it one by one")
-        handle = _Fetched(filesystem.open(path, "rb", block_size=_BLOCK), label)
         size = information.get("size")
-        if size is None:
+        opened, once = _opened(filesystem, path, size)
+        handle = _Fetched(opened, label)
+        if once:
             with handle:
                 return copy(part, iter(lambda: handle.read(_BLOCK), b""))
 
         def fingerprint() -> object:
             with _fetching(label):
                 filesystem.invalidate_cache()
-                return filesystem.ukey(path)
+                return _version(filesystem, path, filesystem.info(path))
 
         try:
-            return Source(name, content_type, size, label, waits=Waits.LONG, handle=handle, fingerprint=fingerprint)
+            return Source(
+                name,
+                content_type,
+                size,
+                label,
+                waits=Waits.LONG,
+                handle=handle,
+                fingerprint=fingerprint,
+                seen=_version(filesystem, path, information),
+            )
         except BaseException:
             with suppress(Exception):
                 handle.close()
             raise
+
+
+def _opened(filesystem: Any, path: str, size: int | None) -> tuple[Any, bool]:
+    """Open a file, and tell whether it can be read only once, from its start to its end."""
+    handle = filesystem.open(path, "rb", block_size=_BLOCK)
+    if size is None:
+        return handle, True
+    # Servers of the web need not give parts of a file, and do not say so. To fsspec, no size of a block means: as it
+    # comes.
+    of_the_web = "http" in filesystem.protocol
+    try:
+        if of_the_web and size:
+            handle.seek(size - 1)
+            handle.read(1)
+        handle.seek(0)
+    except Exception:
+        with suppress(Exception):
+            handle.close()
+        return filesystem.open(path, "rb", block_size=0 if of_the_web else _BLOCK), True
+    return handle, False
+
+
+def _version(filesystem: Any, path: str, information: dict[str, Any]) -> object:
+    """Return what changes when the file does."""
+    told = {key: str(value) for key, value in information.items() if _VERSION.fullmatch(key.replace("-", "_"))}
+    # What a backend makes of all that it knows can also tell of other things, such as when a file was read last.
+    return information.get("size"), told or filesystem.ukey(path)
 
 
 class _Fetched:

@@ -31,7 +31,8 @@ class Source:
 
     name: the file name to send. content_type: the media type to send. size: bytes from start to end.
     label: how to speak of it in an error. waits: what reading waits for.
-    handle: what is read, from `start` on, and closed in the end if it is `owned`. fingerprint: changes when it does.
+    handle: what is read, from `start` on, and closed in the end if it is `owned`. fingerprint: changes when it does;
+    seen: what it was, if something was read before.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Source:
         start: int = 0,
         owned: bool = True,
         fingerprint: Callable[[], object] | None = None,
+        seen: object = None,
     ) -> None:
         self.name = name
         self.content_type = content_type
@@ -58,7 +60,7 @@ class Source:
         self._fingerprint = fingerprint
         self._left = size
         with reading(label):
-            self._seen = fingerprint() if fingerprint else None
+            self._seen = fingerprint() if fingerprint and seen is None else seen
         # A read that was left behind in a thread closes the file itself; nobody waits for it.
         self._busy = threading.Lock()
         self._closing = False
