@@ -15,6 +15,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import attrs
@@ -37,7 +38,7 @@ from anchor_uploads import (
     UploadsInterrupted,
 )
 from support.raw_server import Exchange, RawServer, answer
-from support.twins import KEY, SESSION, AsyncCall, Call, SyncCall, both
+from support.twins import KEY, SESSION, AsyncCall, Call, SyncCall, both, call_sync
 
 both_engines = pytest.mark.parametrize("call", [SyncCall(), AsyncCall()], ids=["sync", "async"])
 
@@ -226,6 +227,31 @@ def test_a_result_is_told_before_the_files_after_it_are_drawn(call: Call, raw_se
     assert known == [[], ["0"], ["0", "1"]]
 
 
+def test_a_result_is_told_before_the_next_file_is_drawn_also_where_more_may_be_sent_at_once(
+    raw_server: RawServer,
+) -> None:
+    told: list[str] = []
+    known: list[list[str]] = []
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        for index in range(3):
+            known.append([*told])
+            yield str(index), b"x"
+            # The one thread is free again once all is done with that.
+            executor.submit(int).result()
+
+    with ThreadPoolExecutor(1) as executor:
+        call_sync(
+            raw_server.base_url,
+            "upload_files",
+            SESSION,
+            files(),
+            on_result=lambda result: told.append(result.name),
+            executor=executor,
+        )
+    assert "0" in known[2]
+
+
 @both
 def test_what_on_result_raises_ends_the_batch(call: Call, raw_server: RawServer) -> None:
     def on_result(_result: object) -> None:
@@ -335,6 +361,8 @@ def test_what_became_of_a_file_in_a_worker_that_died_is_not_known(call: Call, ra
     assert isinstance(report.failed[0].error, OutcomeUnknown)
     assert "'a' may have been uploaded: BrokenExecutor: its worker died" in str(report.failed[0].error)
     assert [failed.name for failed in report.failed] == ["a", "b", "c"]
+    for refused in report.failed[1:]:
+        assert f"{refused.name!r} was not uploaded: BrokenExecutor: its worker has died" in str(refused.error)
 
 
 @both
@@ -551,6 +579,11 @@ def test_waiting_is_in_short_turns_since_windows_hears_ctrl_c_only_between_them(
             waits.append(timeout)
         return wait(event, timeout)
 
+    class Noting(SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            waits.append(timeout)
+            return super().get(block, timeout)
+
     ours, theirs = os.pipe()
     with (
         UploadClient(api_key=KEY, base_url=raw_server.base_url) as client,
@@ -562,6 +595,7 @@ def test_waiting_is_in_short_turns_since_windows_hears_ctrl_c_only_between_them(
         closing.start()
         with monkeypatch.context() as noting:
             noting.setattr(threading.Event, "wait", noted)
+            noting.setattr("anchor_uploads._batch.SimpleQueue", Noting)
             if what == "a batch":
                 client.upload_files(SESSION, [("a.bin", b"x")])
             else:

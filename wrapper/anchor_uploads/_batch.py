@@ -21,9 +21,10 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, aclosing, contextmanager, nullcontext, suppress
 from functools import lru_cache, partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import UUID
 
@@ -355,9 +356,18 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
                 return batch.submit_elsewhere(workers, task)
             return workers.submit(batch.watch.over, partial(upload, task))
 
-        def settle(task: Task, finished: Future[UploadedFile]) -> None:
+        def begin(task: Task) -> None:
             try:
-                uploaded = finished.result()
+                future = submit(task)
+            except Exception as error:
+                batch.failed(task, error, begun=False)
+            else:
+                waiting[future] = task
+                future.add_done_callback(finished.put)
+
+        def settle(task: Task, future: Future[UploadedFile]) -> None:
+            try:
+                uploaded = future.result()
             except Exception as error:
                 batch.failed(task, error)
             else:
@@ -367,19 +377,21 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
 
         numbered = enumerate(batch.files)
         waiting: dict[Future[UploadedFile], Task] = {}
+        finished: SimpleQueue[Future[UploadedFile]] = SimpleQueue()
+        drawing = True
         try:
-            while True:
-                while len(waiting) < batch.concurrency and (task := batch.next_task(numbered)):
-                    try:
-                        waiting[submit(task)] = task
-                    except Exception as error:
-                        batch.failed(task, error, begun=False)
+            while drawing or waiting:
+                if not drawing or len(waiting) == batch.concurrency:
+                    settle(waiting.pop(future := _next(finished)), future)
+                elif task := batch.next_task(numbered):
+                    begin(task)
+                else:
+                    drawing = False
+                # What is known by now is told before the next file is drawn, which may take long.
+                while not finished.empty():
+                    settle(waiting.pop(future := finished.get_nowait()), future)
                 batch.tell_results()
-                if not waiting:
-                    return batch.report()
-                for finished in _finished(waiting):
-                    settle(waiting.pop(finished), finished)
-                batch.tell_results()
+            return batch.report()
         except BaseException as error:
             batch.watch.stop()
             for future in waiting:
@@ -387,7 +399,7 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
             # What has left whole is waited for, so that the report can tell what became of it.
             for future, task in waiting.items():
                 with suppress(Exception):
-                    _finished([future])
+                    wait_in_turns(partial(_has_finished, future))
                     settle(task, future)
             if batch.watch.raised is None:
                 batch.tell_results()
@@ -396,16 +408,21 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
             raise
 
 
-def _finished(futures: Collection[Future[UploadedFile]]) -> Collection[Future[UploadedFile]]:
-    """Return those that have finished, once one has."""
-    done: set[Future[UploadedFile]] = set()
+def _has_finished(future: Future[UploadedFile], within: float) -> bool:
+    return bool(wait([future], within).done)
+
+
+def _next(finished: SimpleQueue[Future[UploadedFile]]) -> Future[UploadedFile]:
+    """Return the next that has finished, once one has."""
+    found: list[Future[UploadedFile]] = []
 
     def ready(seconds: float) -> bool:
-        done.update(wait(futures, seconds, FIRST_COMPLETED).done)
-        return bool(done)
+        with suppress(Empty):
+            found.append(finished.get(timeout=seconds))
+        return bool(found)
 
     wait_in_turns(ready)
-    return done
+    return found[0]
 
 
 async def run_async(
@@ -426,18 +443,20 @@ async def run_async(
                 await batch.tell_results_async()
                 if task is None:
                     return
+                begun = submit is None
                 try:
                     if submit is None:
                         uploaded = await upload(task, batch.watch.awaited if batch.watch.wanted else None)
                     else:
                         future = submit(task)
+                        begun = True
                         try:
                             uploaded = await Aside(future.result).result_async()
                         finally:
                             future.cancel()
                         await batch.watch.awaited(_done(uploaded))
                 except Exception as error:
-                    batch.failed(task, error)
+                    batch.failed(task, error, begun=begun)
                 else:
                     batch.uploaded(task, uploaded)
                 await batch.tell_results_async()

@@ -230,7 +230,7 @@ class UploadClient(_Client[httpx.Client]):
             on_progress (Callable[[UploadProgress], object]): Called as by `upload_file`, never twice at once; with an
                 `executor` of other processes once for each file, as with any for `AsyncUploadClient`.
             on_result (Callable[[UploadedFile | FailedUpload], object]): Called with what became of each file as it
-                ends, never twice at once.
+                ends, never twice at once, in the thread that draws the files, and so between two of them.
             checksum (bool): Compute the SHA-256 of each file.
             executor (Executor): What runs the uploads, for example a `ProcessPoolExecutor` or Dask's. Unless it is a
                 `ThreadPoolExecutor`, the files must be paths, URLs or bytes, and no `http_client` was passed in.
