@@ -260,12 +260,16 @@ class RawServer:
         for thread in self._threads:
             thread.join()
 
-    def settle(self) -> None:
-        """Wait until every connection that a client has closed has been read to its end; none waits any more."""
+    def settle(self) -> bool:
+        """Wait until every connection that a client has closed has been read to its end; none waits any more.
+
+        Returns whether no connection is open after that, or after ten seconds.
+        """
         self._settling.set()
         deadline = time.monotonic() + 10
         while (self._open or not self.connections) and time.monotonic() < deadline:
             time.sleep(0.005)
+        return not self._open
 
     def _accept(self) -> None:
         while True:

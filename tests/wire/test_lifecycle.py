@@ -10,9 +10,11 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ import httpx
 import pytest
 from fsspec.implementations.memory import MemoryFile
 
-from anchor_uploads import AnchorUploadsError, AsyncUploadClient, InvalidArgument, UploadClient
+from anchor_uploads import AnchorUploadsError, AsyncUploadClient, InvalidArgument, UploadClient, UploadProgress
 from support.raw_server import Behaviour, Exchange, RawServer, answer, answer_early, reset
 from support.twins import ANYIO_LOSES_CONNECTIONS, KEY, SESSION
 
@@ -313,6 +315,45 @@ def test_a_service_that_does_not_end_the_session_delays_a_cancelled_block_by_the
     assert raw_server.requests[1].request_line.startswith("DELETE")
 
 
+@BACKENDS
+def test_a_session_that_may_go_on_is_told_where_the_service_does_not_answer_in_time(
+    backend: str, raw_server: RawServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("anchor_uploads.client._FAREWELL_SECONDS", 1)
+    raw_server.script = [CREATED, lambda exchange: exchange.wait(20)]
+
+    async def run() -> None:
+        async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+            await by_an_error(client)
+
+    anyio.run(run, backend=backend)
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        f"session {SESSION} may go on: no answer came within 1 s"
+    ]
+
+
+@pytest.mark.parametrize("left_by", ["an error", "a cancellation"])
+def test_an_on_progress_that_ends_an_upload_at_its_end_leaves_no_connection_behind(
+    left_by: str, raw_server: RawServer
+) -> None:
+    async def tell(progress: UploadProgress) -> None:
+        if progress.sent == progress.total:
+            # Until the answer is there.
+            await asyncio.sleep(0.3)
+            if left_by == "an error":
+                raise ZeroDivisionError
+            await asyncio.sleep(60)
+
+    async def run() -> None:
+        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as one:
+            client = AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url, http_client=one)
+            with pytest.raises((ZeroDivisionError, asyncio.TimeoutError)):
+                await asyncio.wait_for(client.upload_file(SESSION, b"x", filename="a", on_progress=tell), 1)
+            assert (await one.get(raw_server.base_url, timeout=5)).status_code == 200
+
+    asyncio.run(run())
+
+
 # Closing
 
 
@@ -420,6 +461,42 @@ def test_event_loops_that_run_at_once_have_connections_of_their_own(raw_server: 
     asyncio.run(upload())
     # Nothing is kept of those that have ended.
     assert len(client._connections._loops) == 1
+
+
+def test_an_event_loop_that_was_closed_without_its_generators_keeps_no_connection(raw_server: RawServer) -> None:
+    client = AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url)
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(client.upload_file(SESSION, b"x", filename="a"))
+        # Its transports close their sockets when they are collected, and complain.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            loop.close()
+            asyncio.run(client.upload_file(SESSION, b"x", filename="a"))
+            gc.collect()
+    asyncio.run(client.close())
+    assert raw_server.settle()
+
+
+def test_a_client_that_is_closed_in_one_event_loop_closes_its_connections_in_the_others(raw_server: RawServer) -> None:
+    client = AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url)
+
+    async def both_loops() -> None:
+        other = asyncio.new_event_loop()
+        thread = threading.Thread(target=other.run_forever)
+        thread.start()
+        upload = partial(client.upload_file, SESSION, b"x", filename="a")
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(upload(), other))
+        await upload()
+        await client.close()
+        # While the other loop runs.
+        assert await asyncio.to_thread(raw_server.settle)
+        other.call_soon_threadsafe(other.stop)
+        await asyncio.to_thread(thread.join)
+        other.close()
+
+    asyncio.run(both_loops())
+    assert raw_server.connections == 2
 
 
 @pytest.mark.anyio

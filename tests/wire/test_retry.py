@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import anyio
 import httpcore
 import httpx
 import pytest
+from httpx_aiohttp import HttpxAiohttpClient
 
 from anchor_uploads import (
     AsyncUploadClient,
@@ -27,10 +30,12 @@ from anchor_uploads import (
     StatusError,
     TimedOut,
     UnexpectedResponse,
+    UploadClient,
     UploadedFile,
+    UploadProgress,
 )
 from support.raw_server import Behaviour, Exchange, RawServer, answer, answer_early, reset
-from support.twins import KEY, SESSION, Call, both
+from support.twins import KEY, NOBODY_TRUSTED, SESSION, Call, both
 
 # More than the buffers between two sockets hold, so that a reset in its middle is noticed in its middle.
 CONTENT = b"0123456789abcdef" * 1_500_000
@@ -458,3 +463,51 @@ def test_settings_of_one_call_are_checked_like_those_of_a_client(call: Call, raw
         with pytest.raises(InvalidArgument):
             call(raw_server.base_url, "upload_file", SESSION, b"x", **options, **LARGE)
     assert raw_server.connections == 0
+
+
+@both
+def test_a_repeat_that_fails_by_its_file_does_not_hide_that_the_first_may_have_been_saved(
+    call: Call, raw_server: RawServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(BLOCKS)
+    raw_server.script = [reset(after=None)]
+
+    def lengthen(progress: UploadProgress) -> None:
+        if progress.attempt == 2:
+            with path.open("ab") as file:
+                file.write(b"more")
+
+    with pytest.raises(OutcomeUnknown, match=r"Then it was sent again, and that failed: .*became longer"):
+        call(raw_server.base_url, "upload_file", SESSION, path, on_progress=lengthen, retry_unknown=True)
+    assert raw_server.requests[0].complete
+
+
+def test_what_waited_for_a_connection_of_a_full_pool_until_the_deadline_was_not_sent(raw_server: RawServer) -> None:
+    one: dict[str, Any] = {"limits": httpx.Limits(max_connections=1), "verify": NOBODY_TRUSTED}
+    settings: dict[str, Any] = {"api_key": KEY, "base_url": raw_server.base_url, "deadline": 0.5}
+
+    async def wait() -> None:
+        async with httpx.AsyncClient(**one) as own, own.stream("GET", raw_server.base_url):
+            await AsyncUploadClient(**settings, http_client=own).create_session()
+
+    with httpx.Client(**one) as own, own.stream("GET", raw_server.base_url), pytest.raises(TimedOut):
+        UploadClient(**settings, http_client=own).create_session()
+    with pytest.raises(TimedOut):
+        asyncio.run(wait())
+    assert [request.request_line.split()[0] for request in raw_server.requests] == ["GET", "GET"]
+
+
+def test_what_aiohttp_could_not_connect_for_was_not_sent() -> None:
+    async def create(base_url: str) -> None:
+        async with HttpxAiohttpClient(verify=NOBODY_TRUSTED) as own:
+            client = AsyncUploadClient(api_key=KEY, base_url=base_url, http_client=own, deadline=0.5, max_retries=0)
+            await client.create_session()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        with pytest.raises(TimedOut):
+            asyncio.run(create("http://127.0.0.1:{1}".format(*full.getsockname())))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,71 @@ def test_a_deadline_ends_a_slow_resolution_of_the_name(engine: str, monkeypatch:
     monkeypatch.setattr(socket, "getaddrinfo", resolve_slowly)
     outcome = outcome_of(engine, "http://slow.example:9", "upload_file", SESSION, b"x", **NAMED)
     outcome.must_be(TimedOut)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere this machine has one address only")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_deadline_bounds_all_addresses_of_a_name_together(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+    with ExitStack() as waiting:
+        full = [waiting.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))]
+        port = full[0].getsockname()[1]
+        full += [waiting.enter_context(socket.create_server((f"127.0.0.{n}", port), backlog=0)) for n in range(2, 9)]
+        for server in full * 4:
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(server.getsockname())
+
+        def resolve_to_all(host: Any, *arguments: Any, **options: Any) -> Any:
+            if host not in ("many.example", b"many.example"):
+                return resolve(host, *arguments, **options)
+            kind = socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, ""
+            return [(*kind, server.getsockname()) for server in full]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve_to_all)
+        outcome = outcome_of(engine, f"http://many.example:{port}", "upload_file", SESSION, b"x", **NAMED)
+    outcome.must_be(TimedOut)
+
+
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if "aiohttp" not in engine])
+def test_the_time_for_the_rest_of_an_answer_begins_with_its_first_byte(engine: str, raw_server: RawServer) -> None:
+    raw_server.script = [drip(b"X-A: b\r\n", after=b"HTTP/1.1 200 OK\r\n")]
+    timeout = Timeouts(answer=60, read=0.5)
+    outcome = outcome_of(
+        engine, raw_server.base_url, "upload_file", SESSION, b"x", filename="a", timeout=timeout, deadline=None
+    )
+    outcome.must_be(OutcomeUnknown)
+
+
+@pytest.mark.parametrize(
+    ("engine", "transport"),
+    [("sync, passed in", httpx.HTTPTransport), ("async, passed in", httpx.AsyncHTTPTransport)],
+)
+def test_a_network_may_be_slow_as_long_as_it_takes_something(engine: str, transport: Callable[..., Any]) -> None:
+    def take_slowly(exchange: Exchange) -> None:
+        while exchange.open and not exchange.request.complete:
+            exchange.read(exchange.request.received + 100_000)
+            time.sleep(0.1)
+        answer()(exchange)
+
+    # Else the systems take much at once, and then nothing for as long as that lasts.
+    narrow = transport(socket_options=[(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)])
+    with RawServer(keep=False, narrow=True) as server:
+        server.script = [take_slowly]
+        outcome = outcome_of(
+            engine,
+            server.base_url,
+            "upload_file",
+            SESSION,
+            bytes(3_000_000),
+            http={"transport": narrow},
+            # Enough for a quarter of a MiB, but not for a whole one.
+            timeout=Timeouts(write=0.7),
+            max_retries=0,
+            deadline=None,
+            **NAMED,
+        )
+    assert outcome.error is None
 
 
 class Slow:

@@ -38,7 +38,7 @@ SessionInput = str | UUID | Session | SessionInfo
 _log = logging.getLogger("anchor_uploads")
 
 _FAREWELL_SECONDS = 10.0
-"""How long a block that is left by a cancellation waits for its session to be ended."""
+"""How long a block that is left by an error or a cancellation waits for its session to be ended."""
 
 
 class _Upload:
@@ -502,7 +502,7 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
     async def session(self, **body: Any) -> AsyncIterator[Session]:
         """Start a session, and end it when the block is left. As `UploadClient.session`, with `async with`.
 
-        Also when it is left by a cancellation, which then waits for the service for up to 10 seconds.
+        Also when it is left by an error or a cancellation, which then waits for the service for up to 10 seconds.
         """
         session = await self.create_session(**body)
         left = False
@@ -513,8 +513,10 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
                 await self.end_session(session.id)
         except BaseException as error:
             if not (left and isinstance(error, AnchorUploadsError)):
-                with _warning_of(session), anyio.move_on_after(_FAREWELL_SECONDS, shield=True):
+                with _warning_of(session), anyio.move_on_after(_FAREWELL_SECONDS, shield=True) as farewell:
                     await self.end_session(session.id)
+                if farewell.cancelled_caught:
+                    _log.warning("session %s may go on: no answer came within %d s", session.id, _FAREWELL_SECONDS)
             raise
 
     async def close(self) -> None:

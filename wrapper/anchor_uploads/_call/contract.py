@@ -56,7 +56,8 @@ class Operation:
     """One request as the contract describes it, without what is sent to whom.
 
     `path` is relative to the base URL, `field` the multipart field of the file (empty where there is no file), `json`
-    the encoded body (None for none), `keep` how many bytes of an answer are kept: more than the API has to say.
+    the encoded body (empty where there is nothing to say, None where none can be sent), `keep` how many bytes of an
+    answer are kept: more than the API has to say.
     """
 
     method: str
@@ -82,7 +83,7 @@ def create(body: dict[str, Any]) -> Operation:
     """
     try:
         arguments = create_session._get_kwargs(body=SessionRequest.from_dict(body) if body else UNSET)
-        content = json.dumps(arguments["json"], allow_nan=False).encode() if "json" in arguments else None
+        content = json.dumps(arguments["json"], allow_nan=False).encode() if "json" in arguments else b""
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(f"the settings of a session must be objects as documented: {error}") from error
     return Operation(arguments["method"].upper(), arguments["url"], json=content)

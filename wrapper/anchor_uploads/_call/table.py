@@ -132,6 +132,11 @@ def repeated(
             if last is None:
                 raise
             break
+        except AnchorUploadsError as error:
+            # The file cannot be read any more, or the client was closed.
+            if unknown is None:
+                raise
+            raise _in_all(error, unknown) from error
     assert last
     # What is the same the second time is told by the answer to that.
     raise last if idempotent and hasattr(last, "status_code") else _in_all(last, unknown)

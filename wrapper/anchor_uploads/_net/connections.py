@@ -6,6 +6,7 @@ one connection on a stack need no such looking. A client that was passed in is u
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import ssl
@@ -200,6 +201,10 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
         self._closed = True
         if here := self._loops.pop(event_loop(), None):
             await here[1].aclose()
+        for loop in list(self._loops):
+            # asyncio ends a generator that nobody has any more in the loop that it began in; trio complains of it.
+            if isinstance(loop, asyncio.AbstractEventLoop):
+                self._loops.pop(loop, None)
 
     async def _send(self, send: Send) -> Answer | NoAnswer:
         exchange = Exchange(send, foreign=self._passed_in is not None, proxy=self._proxy)
@@ -210,26 +215,23 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
                         await send.body.announce_async()
                     async with self._client(exchange) as client:
                         exchange.bound_writes(writing)
-                        request = exchange.request(client)
-                        try:
-                            response = exchange.began(await client.send(request, stream=True, follow_redirects=False))
-                        finally:
-                            if send.body:
-                                await send.body.told()
-                        writing.deadline = math.inf
-                        scope.deadline = anyio.current_time() + exchange.left()
-                        try:
+                        async with _left_clean(exchange):
+                            try:
+                                request = exchange.request(client)
+                                response = await client.send(request, stream=True, follow_redirects=False)
+                                exchange.began(response)
+                            finally:
+                                if send.body:
+                                    await send.body.told()
+                            writing.deadline = math.inf
+                            scope.deadline = anyio.current_time() + exchange.left()
                             async for block in response.aiter_bytes():
                                 if not exchange.adds(block):
                                     break
                             else:
                                 exchange.whole = True
-                        finally:
-                            if not exchange.whole:
-                                with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
-                                    await response.aclose()
                 if writing.cancelled_caught:
-                    raise httpx.WriteTimeout("the network took nothing")
+                    raise httpx.WriteTimeout("the network did not take a block in time")
         finally:
             if stream := exchange.left_open():
                 with anyio.CancelScope(shield=True):
@@ -250,7 +252,8 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
             if made := self._warm.take():
                 warm.give(made)
             for other, (old, _) in list(self._loops.items()):
-                if old.ended:
+                # A loop that was closed without ending its generators can close nothing any more; the collector does.
+                if old.ended or getattr(other, "is_closed", bool)():
                     self._loops.pop(other, None)
             self._loops[loop] = warm, (at_the_end := _closing_at_the_end(warm))
             await anext(at_the_end)
@@ -259,6 +262,17 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
             yield client
         finally:
             await _close(self._not_kept(client, warm, exchange))
+
+
+@asynccontextmanager
+async def _left_clean(exchange: Exchange) -> AsyncIterator[None]:
+    """Close an answer that is not read to its end, however the block is left."""
+    try:
+        yield
+    finally:
+        if response := exchange.half_read():
+            with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
+                await response.aclose()
 
 
 async def _closing_at_the_end(warm: _Warm[httpx.AsyncClient]) -> AsyncGenerator[None, None]:

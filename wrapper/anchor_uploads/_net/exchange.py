@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -31,6 +31,24 @@ _NOTHING_SENT = (httpx.ConnectError, httpx.PoolTimeout, httpx.ProxyError, httpx.
 _OF_THE_NETWORK = (httpx.HTTPError, httpx.StreamError, OSError, EOFError, anyio.BrokenResourceError)
 
 
+class _Json(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of an operation without a file. `sent` tells whether it was asked for, so that a request is whole."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.sent = Sent.NOTHING
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.sent = Sent.WHOLE
+        if self._content:
+            yield self._content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.sent = Sent.WHOLE
+        if self._content:
+            yield self._content
+
+
 class Exchange:
     """One request on one connection: how it is made, and what comes of it. The two senders add the waiting.
 
@@ -42,6 +60,7 @@ class Exchange:
         self._foreign = foreign
         self._proxy = proxy
         self._watch = Watch(send)
+        self._content = send.body or (None if send.operation.json is None else _Json(send.operation.json))
         self._client: httpx.Client | httpx.AsyncClient | None = None
         self._response: httpx.Response | None = None
         self._body = bytearray()
@@ -53,7 +72,7 @@ class Exchange:
 
     def request(self, client: httpx.Client | httpx.AsyncClient) -> httpx.Request:
         """Return the request, made by `client`, so that its own headers, cookies and parameters are in it."""
-        operation, body = self._send.operation, self._send.body
+        operation, body, content = self._send.operation, self._send.body, self._content
         headers = {
             "Accept": "application/json",
             "User-Agent": _USER_AGENT,
@@ -62,7 +81,9 @@ class Exchange:
         if body:
             headers |= {"Content-Type": body.content_type, "Content-Length": str(body.content_length)}
         elif operation.json is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Length"] = str(len(operation.json))
+            if operation.json:
+                headers["Content-Type"] = "application/json"
         self._client = client
         trace = self._watch.trace_async if isinstance(client, httpx.AsyncClient) else self._watch.trace
         extensions = {"timeout": self._watch.timeouts, "trace": trace}
@@ -70,12 +91,12 @@ class Exchange:
             operation.method,
             _url(self._send.url),
             headers=headers,
-            content=body or operation.json,
+            content=content,
             extensions=extensions,
         )
-        if body:
+        if content:
             # As httpx's own bodies are: for both kinds of client, and able to begin anew.
-            request.stream = body
+            request.stream = content
         return request
 
     @contextmanager
@@ -113,6 +134,10 @@ class Exchange:
         self._body += block
         return len(self._body) < self._room
 
+    def half_read(self) -> httpx.Response | None:
+        """Return an answer that is there and was not read to its end, which has to be closed."""
+        return None if self.whole else self._response
+
     def left(self) -> float:
         """Return the seconds that may be waited for what comes next."""
         left = self._watch.deadline.left()
@@ -129,10 +154,11 @@ class Exchange:
 
         To be called when nothing is handled any more: what is raised would lead to that, and so perhaps to the key.
         """
-        body = self._send.body
-        if self._problem:
-            self._problem = self._known(self._problem)
+        body, content, raised = self._send.body, self._content, self._problem
+        if raised:
+            self._problem = self._known(raised)
         if self._response is not None:
+            # Whoever answers to anything but a file need not have read what came with it.
             sent = body.sent if body else Sent.WHOLE
             return Answer(
                 self._response.status_code,
@@ -144,8 +170,10 @@ class Exchange:
             )
         problem = self._problem or TimeIsUp()
         # A body may have been read for other reasons than to be sent, such as a signature of the client's own `auth`.
-        nothing = self._watch.sent is Sent.NOTHING if self._watch.traced else isinstance(problem, _NOTHING_SENT)
-        sent = Sent.NOTHING if nothing else body.sent if body else Sent.WHOLE
+        nothing = isinstance(raised, _NOTHING_SENT) or isinstance(problem, _NOTHING_SENT)
+        if self._watch.traced:
+            nothing = self._watch.sent is Sent.NOTHING
+        sent = Sent.NOTHING if nothing else content.sent if content else Sent.WHOLE
         return NoAnswer(problem, sent, through=str(self._proxy) if self._proxy else None)
 
     def _known(self, error: Exception) -> Exception:

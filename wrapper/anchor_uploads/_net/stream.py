@@ -35,6 +35,8 @@ from anchor_uploads._call.settings import Deadline
 _READ_SIZE = 64 * 1024
 # Bytes that a socket takes at once; only what is longer can be answered before it is out.
 _SMALL = 64 * 1024
+# Bytes for each of which the network has the time of a write anew: it may be slow, as long as it takes something.
+_PIECE = 256 * 1024
 # Long enough to take in what has come, before a write to a broken connection makes asyncio forget it.
 _GLANCE = 0.001
 _ANSWERED = "the server answered before it had the whole request"
@@ -49,7 +51,7 @@ class Watch:
     """
 
     def __init__(self, send: Send) -> None:
-        self.deadline = send.deadline
+        self.deadline = self._whole = send.deadline
         self.body = send.body
         self.http11 = False
         self.traced = False
@@ -57,6 +59,7 @@ class Watch:
         self.stream: Any = None
         """The stream of a connection that this request has made."""
         self._served: Tapped | AsyncTapped | None = None
+        self._head = _Ear()
         self._settings = send.settings.timeouts
         bound = self.deadline.bound
         self.timeouts: dict[str, float | None] = {
@@ -80,6 +83,11 @@ class Watch:
         self._served = self._served or tapped
         return self._served is tapped
 
+    def hears(self, block: bytes) -> None:
+        """Note what came on the connection, and from the answer's first byte on wait only for the rest of it."""
+        if self.http11 and not self._head.answered and self._head.hears(block):
+            self.answered()
+
     def answered(self) -> None:
         """Bound the wait for the rest of an answer whose first part is there."""
         self.timeouts["read"] = self._settings.read
@@ -98,15 +106,15 @@ class Watch:
     def _note(self, event: str, information: dict[str, Any], tapped: Any) -> None:
         protocol, _, moment = event.partition(".")
         self.traced = True
-        if moment in ("connect_tcp.started", "connect_unix_socket.started"):
+        if moment in ("connect_tcp.started", "connect_unix_socket.started", "send_request_headers.started"):
             # Of an earlier one, an answer came: the client's own `auth` has more to send.
-            self.sent = Sent.NOTHING
+            self.sent, self.deadline, self._head = Sent.NOTHING, self._whole, _Ear()
         if "timeout" in information and moment.endswith(".started"):
             information["timeout"] = self.deadline.bound(information["timeout"])
         elif moment in ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete"):
             self.stream = information["return_value"]
             tap(self.stream, tapped)
-        elif moment == "send_request_headers.started" and information["request"].method != b"CONNECT":
+        if moment == "send_request_headers.started" and information["request"].method != b"CONNECT":
             self.sent, self.http11 = Sent.WHOLE, protocol == "http11"
             # Whoever writes next writes these headers.
             self._served = None
@@ -118,16 +126,23 @@ class Watch:
             self.timeouts["read"] = self._settings.answer
 
     def _resolve(self, information: dict[str, Any]) -> None:
-        """Wait for the name server no longer than for the connection: nothing else bounds that."""
-        host, within = information["host"], self.deadline.bound(information["timeout"])
+        """Bound by one time what nothing else does: the name server, and all addresses that it tells together."""
+        host, until = information["host"], Deadline(self.deadline.bound(information["timeout"]))
         with suppress(ValueError):
             ip_address(host)
             return
         with suppress(OSError):  # What it means, httpcore says when it asks again.
+            look_up = partial(socket.getaddrinfo, host, information["port"], type=socket.SOCK_STREAM)
             try:
-                Aside(partial(socket.getaddrinfo, host, information["port"])).result(within)
+                found = {address[:2]: address[3:] for *_, address in Aside(look_up).result(until.left())}
             except TimeIsUp as error:
                 raise httpcore.ConnectTimeout(f"the name server did not tell where {host} is") from error
+            if len(found) == 1 and not any(map(any, found.values())):
+                # So that it need not be looked up again.
+                ((information["host"], _port),) = found
+            left = until.bound(None)
+            # They are tried one after the other, and each is given the time that is said here.
+            information["timeout"] = None if left is None else left / len(found)
 
 
 _current: ContextVar[Watch | None] = ContextVar("anchor_uploads_watch", default=None)
@@ -190,7 +205,10 @@ class Tapped:
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         watch = _watch_over(self)
-        return self._ear.take() or self._read(max_bytes, watch.deadline.bound(timeout) if watch else timeout)
+        block = self._ear.take() or self._read(max_bytes, watch.deadline.bound(timeout) if watch else timeout)
+        if watch:
+            watch.hears(block)
+        return block
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         watch = _watch_over(self)
@@ -230,7 +248,11 @@ class AsyncTapped:
         stream.read, stream.write = self.read, self.write  # type: ignore[method-assign]
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._ear.take() or await self._read(max_bytes, timeout)
+        watch = _watch_over(self)
+        block = self._ear.take() or await self._read(max_bytes, watch.deadline.bound(timeout) if watch else timeout)
+        if watch:
+            watch.hears(block)
+        return block
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if not buffer:
@@ -255,7 +277,9 @@ class AsyncTapped:
             try:
                 if self._stream.get_extra_info("is_readable"):
                     await anyio.sleep(_GLANCE)
-                await self._write(buffer, timeout)
+                view = memoryview(buffer)
+                for start in range(0, len(view), _PIECE):
+                    await self._write(view[start : start + _PIECE], timeout)  # type: ignore[arg-type]
                 out = True
             except Exception as error:
                 failure = error
