@@ -14,40 +14,53 @@ from openapi.document import METHODS
 from openapi.errors import SpecError
 from openapi.pointers import place_of
 
-__all__ = ["nullable", "respelled"]
+__all__ = ["LIST", "MAP", "ONE", "member", "nullable", "respelled"]
 
 _COMBINERS = ("allOf", "anyOf", "oneOf")
 # What a member of an object of OpenAPI is: the shape in which it holds them, and what these are. What is not here is
 # data (examples, extensions) or a plain value, and stays as it is.
-_ONE, _MAP, _LIST = "one", "map", "list"
+ONE, MAP, LIST = "one", "map", "list"
 _MEMBERS: dict[str, dict[str, tuple[str, str]]] = {
-    "document": {"paths": (_MAP, "path"), "webhooks": (_MAP, "path"), "components": (_ONE, "components")},
+    "document": {"paths": (MAP, "path"), "webhooks": (MAP, "path"), "components": (ONE, "components")},
     "components": {
-        "schemas": (_MAP, "schema"),
-        "responses": (_MAP, "response"),
-        "parameters": (_MAP, "parameter"),
-        "requestBodies": (_MAP, "body"),
-        "headers": (_MAP, "parameter"),
-        "pathItems": (_MAP, "path"),
+        "schemas": (MAP, "schema"),
+        "responses": (MAP, "response"),
+        "parameters": (MAP, "parameter"),
+        "requestBodies": (MAP, "body"),
+        "headers": (MAP, "parameter"),
+        "callbacks": (MAP, "callback"),
+        "pathItems": (MAP, "path"),
     },
-    "path": {"parameters": (_LIST, "parameter"), **dict.fromkeys(METHODS, (_ONE, "operation"))},
+    "path": {"parameters": (LIST, "parameter"), **dict.fromkeys(METHODS, (ONE, "operation"))},
     "operation": {
-        "parameters": (_LIST, "parameter"),
-        "requestBody": (_ONE, "body"),
-        "responses": (_MAP, "response"),
+        "parameters": (LIST, "parameter"),
+        "requestBody": (ONE, "body"),
+        "responses": (MAP, "response"),
+        "callbacks": (MAP, "callback"),
     },
-    "parameter": {"schema": (_ONE, "schema"), "content": (_MAP, "media")},
-    "body": {"content": (_MAP, "media")},
-    "response": {"headers": (_MAP, "parameter"), "content": (_MAP, "media")},
-    "media": {"schema": (_ONE, "schema"), "encoding": (_MAP, "encoding")},
-    "encoding": {"headers": (_MAP, "parameter")},
+    "parameter": {"schema": (ONE, "schema"), "content": (MAP, "media")},
+    "body": {"content": (MAP, "media")},
+    "response": {"headers": (MAP, "parameter"), "content": (MAP, "media")},
+    "media": {"schema": (ONE, "schema"), "encoding": (MAP, "encoding")},
+    "encoding": {"headers": (MAP, "parameter")},
+    "securityScheme": {},
+    "server": {},
     "schema": {
-        **dict.fromkeys(("properties", "patternProperties", "$defs", "dependentSchemas"), (_MAP, "schema")),
-        **dict.fromkeys(("items", "additionalProperties", "not", "contains", "propertyNames"), (_ONE, "schema")),
-        **dict.fromkeys(("if", "then", "else", "unevaluatedItems", "unevaluatedProperties"), (_ONE, "schema")),
-        **dict.fromkeys((*_COMBINERS, "prefixItems"), (_LIST, "schema")),
+        **dict.fromkeys(("properties", "patternProperties", "$defs", "dependentSchemas"), (MAP, "schema")),
+        **dict.fromkeys(("items", "additionalProperties", "not", "contains", "propertyNames"), (ONE, "schema")),
+        **dict.fromkeys(("if", "then", "else", "unevaluatedItems", "unevaluatedProperties"), (ONE, "schema")),
+        "contentSchema": (ONE, "schema"),
+        **dict.fromkeys((*_COMBINERS, "prefixItems"), (LIST, "schema")),
     },
 }
+
+
+def member(role: str, key: str) -> tuple[str, str]:
+    """Return the shape and the role of a member of what OpenAPI has in `role`; both are empty for a plain value."""
+    if role == "callback":
+        # Its keys are expressions.
+        return ONE, "path"
+    return _MEMBERS[role].get(key, ("", ""))
 
 
 def respelled(document: dict[str, Any]) -> dict[str, Any]:
@@ -65,14 +78,14 @@ def _respelled(value: Any, role: str, place: str) -> Any:
         return copy.deepcopy(value)
     result: dict[str, Any] = {}
     for key, item in value.items():
-        shape, member = _MEMBERS[role].get(key, ("", ""))
+        shape, held = member(role, key)
         at = place_of(place, key)
-        if shape == _ONE:
-            result[key] = _respelled(item, member, at)
-        elif shape == _MAP and isinstance(item, dict):
-            result[key] = {name: _respelled(part, member, place_of(at, name)) for name, part in item.items()}
-        elif shape == _LIST and isinstance(item, list):
-            result[key] = [_respelled(part, member, place_of(at, index)) for index, part in enumerate(item)]
+        if shape == ONE:
+            result[key] = _respelled(item, held, at)
+        elif shape == MAP and isinstance(item, dict):
+            result[key] = {name: _respelled(part, held, place_of(at, name)) for name, part in item.items()}
+        elif shape == LIST and isinstance(item, list):
+            result[key] = [_respelled(part, held, place_of(at, index)) for index, part in enumerate(item)]
         else:
             result[key] = copy.deepcopy(item)
     return _schema(result, place) if role == "schema" else result

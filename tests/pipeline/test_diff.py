@@ -171,7 +171,19 @@ CHANGES = {
     "writeOnly": (A, {**A, "writeOnly": True}, (WORDING, BREAKING)),
     "not, comes": (A, {**A, "not": {"const": "a"}}, NARROWER),
     "not, another": ({"not": {"const": "a"}}, {"not": {"const": "b"}}, EITHER),
-    "not, in other words": ({"not": {"const": "a"}}, {"not": {"enum": ["a"], "title": "t"}}, NOTHING),
+    "not, in other words": ({"not": {"const": "a"}}, {"not": {"enum": ["a"]}}, NOTHING),
+    "not, with a title": ({"not": {"const": "a"}}, {"not": {"const": "a", "title": "t"}}, WORDS),
+    "not, of a union in another order": ({"not": {"anyOf": [A, B]}}, {"not": {"anyOf": [B, A]}}, NOTHING),
+    "prefixItems, in other words": ({"prefixItems": [{"const": 1}, B]}, {"prefixItems": [{"enum": [1]}, B]}, NOTHING),
+    "prefixItems, order": ({"prefixItems": [A, B]}, {"prefixItems": [B, A]}, EITHER),
+    "patternProperties, in other words": (
+        {"patternProperties": {"^a": {"const": 1}}},
+        {"patternProperties": {"^a": {"enum": [1]}}},
+        NOTHING,
+    ),
+    "patternProperties, another pattern": ({"patternProperties": {"^a": A}}, {"patternProperties": {"^b": A}}, EITHER),
+    "contains, another": ({"contains": A}, {"contains": B}, EITHER),
+    "unevaluatedProperties, anything": ({"unevaluatedProperties": True}, {"unevaluatedProperties": {}}, NOTHING),
     "oneOf, one more": ({"oneOf": [A]}, {"oneOf": [A, B]}, WIDER),
     "oneOf, one less": ({"oneOf": [A, B]}, {"oneOf": [A]}, NARROWER),
     "oneOf, order": ({"oneOf": [A, B]}, {"oneOf": [B, A]}, NOTHING),
@@ -228,6 +240,7 @@ CHANGES = {
         EITHER,
     ),
     "boolean schema": (A, False, EITHER),
+    "boolean schema, in other words": (False, {"not": {}}, NOTHING),
     "true for everything": ({}, True, NOTHING),
     "a keyword that is not known": (A, {**A, "if": {"minLength": 1}}, EITHER),
     "an extension": (A, {**A, "x-a": 1}, WORDS),
@@ -263,6 +276,45 @@ def test_a_change_behind_a_reference_is_the_same_change(name: str) -> None:
     response = diff(document(response=schema, A=old), document(response=schema, A=new))
     assert (worst(request), worst(response)) == expected
     assert all(change.pointer.startswith("/components/schemas/A") for change in request + response)
+
+
+# Of 2020-12, what holds schemas; nothing refers to `$defs` here.
+HOLDERS: dict[str, Any] = {
+    **{key: lambda it: {"a": it} for key in ("properties", "patternProperties", "dependentSchemas")},
+    **{key: lambda it: [it, {"minProperties": 1}] for key in ("allOf", "anyOf", "oneOf", "prefixItems")},
+    **{key: lambda it: it for key in ("items", "additionalProperties", "not", "contains", "propertyNames")},
+    **{key: lambda it: it for key in ("if", "then", "else", "unevaluatedItems", "unevaluatedProperties")},
+    "contentSchema": lambda it: it,
+}
+M = {"$ref": f"{SCHEMAS}M"}
+BEHIND = {
+    "another type": (A, B, BREAKING),
+    "a description": (A, {**A, "description": "d"}, WORDING),
+    "a description, further behind": (
+        thing(properties={"b": A}),
+        thing(properties={"b": {**A, "title": "t"}}),
+        WORDING,
+    ),
+    "other words": ({"const": "a"}, {"enum": ["a"]}, None),
+    "another type, in a ring": (thing(properties={"b": M, "c": A}), thing(properties={"b": M, "c": B}), BREAKING),
+    "nothing, in a ring": (thing(properties={"b": M}), thing(properties={"b": M}), None),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+@pytest.mark.parametrize("keyword", HOLDERS)
+def test_a_change_behind_a_reference_is_found_through_every_keyword_that_holds_schemas(keyword: str, name: str) -> None:
+    old, new, expected = BEHIND[name]
+    schema = {keyword: HOLDERS[keyword](M)}
+    for place in ("request", "response"):
+        changes = diff(document(**{place: schema}, M=old), document(**{place: schema}, M=new))
+        assert worst(changes) is expected, changes
+
+
+@pytest.mark.parametrize("keyword", HOLDERS)
+def test_a_component_may_be_renamed_in_every_keyword_that_holds_schemas(keyword: str) -> None:
+    old, new = ({keyword: HOLDERS[keyword]({"$ref": SCHEMAS + name})} for name in "MN")
+    assert diff(document(request=old, M=thing()), document(request=new, N=thing())) == []
 
 
 # A third party's judgement: whatever an old caller may send, and a new contract refuses, has to be breaking.
@@ -508,6 +560,12 @@ def test_a_change_is_told_in_three_lines() -> None:
     ]
 
 
+def test_what_differs_behind_a_reference_only_is_told_so() -> None:
+    (change,) = diff(document(request={"contains": M}, M=A), document(request={"contains": M}, M=B))
+    told = '    contains: {"$ref": "#/components/schemas/M"}, and what it refers to is another'
+    assert str(change).splitlines()[:2] == [f"{REQUEST}/contains", told]
+
+
 def secured(**schemes: Any) -> dict[str, Any]:
     """A document whose operation takes any of the schemes, and none where there are none."""
     held = document()
@@ -700,9 +758,36 @@ def with_body(media_type: str) -> dict[str, Any]:
     return held
 
 
+def with_callback(schema: Any = None, *, description: str = "d", **schemas: Any) -> dict[str, Any]:
+    held = document(**schemas)
+    body = {"content": {"application/json": {"schema": schema or {"items": M}}}}
+    called = {"post": {"description": description, "requestBody": body, "responses": {"200": {"description": "Done"}}}}
+    held["paths"]["/a"]["post"]["callbacks"] = {"done": {"{$request.body#/url}": called}}
+    return held
+
+
+def with_encoding(header: Any, **schemas: Any) -> dict[str, Any]:
+    held = document(**schemas)
+    media = {"schema": thing(), "encoding": {"a": {"headers": {"X-A": header}}}}
+    held["paths"]["/a"]["post"]["requestBody"] = {"content": {"multipart/form-data": media}}
+    return held
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
+        (with_callback(M=A), with_callback(M=A), None),
+        (with_callback(M=A), with_callback(M=B), BREAKING),
+        (with_callback(M=A), with_callback(M={**A, "title": "t"}), WORDING),
+        (with_callback(M=A), with_callback(M=A, description="e"), WORDING),
+        (with_callback(M={"const": "a"}), with_callback(M={"enum": ["a"]}), None),
+        (with_callback({**A, "nullable": True}), with_callback({"type": ["string", "null"]}), None),
+        (with_callback(M=A), document(), BREAKING),
+        (with_encoding({"schema": M}, M=A), with_encoding({"schema": M}, M=A), None),
+        (with_encoding({"schema": M}, M=A), with_encoding({"schema": M}, M=B), BREAKING),
+        (with_encoding({"schema": M}, M=A), with_encoding({"schema": M}, M={**A, "title": "t"}), WORDING),
+        (with_encoding({"schema": M}, M=A), with_encoding({"schema": M, "example": "a"}, M=A), WORDING),
+        (with_encoding({"schema": A}), with_encoding({"schema": A, "required": True}), BREAKING),
         # Who reads a header counts on it.
         (with_header(HEADER), with_header({**HEADER, "required": True}), COMPATIBLE),
         (with_header({**HEADER, "required": True}), with_header(HEADER), BREAKING),

@@ -102,7 +102,12 @@ class Change:
 
     def __str__(self) -> str:
         aside = f" (in {self.inside})" if self.inside else ""
-        return f"{self.pointer}{aside}\n    {self.what}: {_text(self.old)} -> {_text(self.new)}\n    {self.hit}"
+        return f"{self.pointer}{aside}\n    {self.what}: {self._values()}\n    {self.hit}"
+
+    def _values(self) -> str:
+        if _whole_text(self.old) == _whole_text(self.new):
+            return f"{_text(self.old)}, and what it refers to is another"
+        return f"{_text(self.old)} -> {_text(self.new)}"
 
 
 def worst(changes: list[Change]) -> Impact:
@@ -113,7 +118,9 @@ _LONGEST = 160
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, Absent):
-        return str(value.value)
-    text = json.dumps(value, ensure_ascii=False)
+    text = _whole_text(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _whole_text(value: Any) -> str:
+    return str(value.value) if isinstance(value, Absent) else json.dumps(value, ensure_ascii=False)

@@ -27,16 +27,14 @@ from typing import Any, TypeAlias
 from openapi.document import address, operations, route
 from openapi.pointers import place_of
 from spec_pipeline.changes.change import ABSENT, Area, Change, Impact
-from spec_pipeline.changes.keywords import equal
+from spec_pipeline.changes.keywords import Located, equal
+from spec_pipeline.changes.meaning import is_word, without_words
 from spec_pipeline.changes.schemas import Direction, SchemaDiff
 
 __all__ = ["diff"]
 
 Node: TypeAlias = "dict[str, Any]"
 
-_WORDING = frozenset({"description", "summary", "externalDocs", "tags", "operationId", "links", "bearerFormat"})
-# Their members are called as their authors like, also like a keyword.
-_NAMED = frozenset({"properties", "headers", "content", "examples", "responses", "callbacks", "scopes", "variables"})
 # In this order of the parameter's place: what `style` is when it is not said (OpenAPI 3.1.0, Parameter Object).
 _STYLES = {"path": "simple", "query": "form", "header": "simple", "cookie": "form"}
 # What OpenAPI says of a parameter by these names does not count.
@@ -76,16 +74,18 @@ class _Comparison:
         self._report(Change(place, old, new, impact, what, area))
 
     def _words(self, old: Node, new: Node, place: str, *, only_both: bool = False) -> None:
-        for key in sorted(filter(_is_word, {*old, *new})):
+        for key in sorted(filter(is_word, {*old, *new})):
             one, other = old.get(key, ABSENT), new.get(key, ABSENT)
             if not equal(one, other) and not (only_both and ABSENT in (one, other)):
                 self._say(place_of(place, key), one, other, Impact.WORDING, key, area=Area.OPERATION)
 
-    def _whole(self, place: str, old: Any, new: Any, what: str, *, area: Area) -> None:
-        """Compare what is one thing to its users: any change breaks it, but one of words."""
-        if not equal(old, new):
-            worded = equal(_without_words(old), _without_words(new))
-            self._say(place, old, new, Impact.WORDING if worded else Impact.BREAKING, what, area=area)
+    def _whole(self, role: str, key: str, old: _Placed, new: _Placed, what: str, *, area: Area) -> None:
+        """Compare a member of what is in `role` that is one thing to its users: any change breaks it, but of words."""
+        one, other = (Located(node.get(key, ABSENT), place_of(place, key)) for node, place in (old, new))
+        if not self._schemas.wording.alike(role, key, one, other):
+            worded = is_word(key) or self._schemas.meaning.alike(role, key, one, other)
+            impact = Impact.WORDING if worded else Impact.BREAKING
+            self._say(other.pointer, one.value, other.value, impact, what, area=area)
 
     # The document ---------------------------------------------------------------------------------------------------
 
@@ -124,8 +124,8 @@ class _Comparison:
         if was != now:
             place = place_of(new.place, "deprecated")
             self._say(place, was, now, Impact.COMPATIBLE, "deprecated", area=Area.OPERATION)
-        one, other = old.value.get("callbacks", ABSENT), new.value.get("callbacks", ABSENT)
-        self._whole(place_of(new.place, "callbacks"), one, other, "callbacks", area=Area.OPERATION)
+        one, other = (old.value, old.place), (new.value, new.place)
+        self._whole("operation", "callbacks", one, other, "callbacks", area=Area.OPERATION)
         self._parameters(old, new)
         self._request_body(old, new)
         self._responses(old, new)
@@ -153,8 +153,9 @@ class _Comparison:
             if not same:
                 continue
             self._words(same[2], value, place)
-            was, now = same[2].get("variables", {}), value.get("variables", {})
-            self._whole(place_of(place, "variables"), was, now, "variables of the server's address", area=Area.SERVER)
+            was, now = ({"variables": {}, **server} for server in (same[2], value))
+            what = "variables of the server's address"
+            self._whole("server", "variables", (was, same[1]), (now, place), what, area=Area.SERVER)
 
     def _security(self, old: _Operation, new: _Operation) -> None:
         before, after = _alternatives(old, self._old), _alternatives(new, self._new)
@@ -180,13 +181,9 @@ class _Comparison:
     def _schemes(self, old: _Alternative, new: _Alternative, place: str) -> None:
         for one, other in zip(old, new, strict=True):
             for key in dict.fromkeys((*one.definition, *other.definition)):
-                was, now = one.definition.get(key, ABSENT), other.definition.get(key, ABSENT)
                 if not _same_on_the_wire(key, one.definition, other.definition):
-                    at, what = place_of(other.place, key), f"security scheme, {key}"
-                    if _is_word(key):
-                        self._say(at, was, now, Impact.WORDING, what, area=Area.SECURITY)
-                    else:
-                        self._whole(at, was, now, what, area=Area.SECURITY)
+                    was, now = (one.definition, one.place), (other.definition, other.place)
+                    self._whole("securityScheme", key, was, now, f"security scheme, {key}", area=Area.SECURITY)
             if sorted(one.scopes) != sorted(other.scopes):
                 more = not set(other.scopes) <= set(one.scopes)
                 at = place_of(place, "security")
@@ -283,20 +280,16 @@ class _Comparison:
                 continue
             one, one_at = before[name]
             self._held(one, one_at, other, place, direction)
-            self._encodings(one, other, place, direction)
+            self._encodings(one, one_at, other, place, direction)
 
-    def _encodings(self, old: Node, new: Node, place: str, direction: Direction) -> None:
+    def _encodings(self, old: Node, old_at: str, new: Node, new_at: str, direction: Direction) -> None:
         before, after = old.get("encoding", {}), new.get("encoding", {})
         for name in dict.fromkeys((*before, *after)):
             one, other = before.get(name, {}), after.get(name, {})
-            at = place_of(place_of(place, "encoding"), name)
+            was_at, at = (place_of(place_of(place, "encoding"), name) for place in (old_at, new_at))
             for key in dict.fromkeys((*one, *other)):
-                was, now = one.get(key, ABSENT), other.get(key, ABSENT)
-                words = f"encoding of {name!r}, {key}"
-                if _is_word(key) and not equal(was, now):
-                    self._say(place_of(at, key), was, now, Impact.WORDING, words, area=direction.value)
-                elif not _is_word(key):
-                    self._whole(place_of(at, key), was, now, words, area=direction.value)
+                what = f"encoding of {name!r}, {key}"
+                self._whole("encoding", key, (one, was_at), (other, at), what, area=direction.value)
 
     # What comes back ------------------------------------------------------------------------------------------------
 
@@ -387,23 +380,6 @@ def _alternatives(operation: _Operation, document: Node) -> list[_Alternative]:
     ]
 
 
-def _is_word(key: str) -> bool:
-    return key in _WORDING or key.startswith("x-")
-
-
-def _without_words(value: Any, *, named: bool = False) -> Any:
-    if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if named or not (_is_word(key) or key.startswith("example"))}
-        # The names of scopes count, and what is said about them does not.
-        return {
-            key: sorted(item)
-            if key == "scopes" and isinstance(item, dict)
-            else _without_words(item, named=key in _NAMED and not named)
-            for key, item in kept.items()
-        }
-    return list(map(_without_words, value)) if isinstance(value, list) else value
-
-
 def _same_on_the_wire(key: str, one: Node, other: Node) -> bool:
     was, now = one.get(key, ABSENT), other.get(key, ABSENT)
     # Names of headers (RFC 9110 §5.1) and of authentication schemes (§11.1) are the same in either case.
@@ -414,7 +390,7 @@ def _same_on_the_wire(key: str, one: Node, other: Node) -> bool:
 
 
 def _meaning(scheme: _Scheme) -> str:
-    meant = _without_words(scheme.definition)
+    meant = without_words(scheme.definition)
     for key in ("name", "scheme"):
         if isinstance(meant.get(key), str) and (key == "scheme" or meant.get("in") == "header"):
             meant[key] = meant[key].lower()

@@ -116,7 +116,7 @@ class Reader:
     def _keywords(self, schema: Located) -> Keywords:
         value, pointer = schema.value, schema.pointer
         if not isinstance(value, dict):
-            return {} if value is True else {"not": Located({}, pointer)}
+            return {} if value is True else {"not": Located({}, pointer, part=("not",))}
         here = {key: Located(_meant_value(key, item), place_of(pointer, key)) for key, item in value.items()}
         if (target := self._target(schema)) is not None:
             del here["$ref"]

@@ -9,7 +9,8 @@ what widens it breaks readers. Where that rule alone would mislead:
 - a `default` that changes or goes is breaking in a request (what is left out means something else now);
 - `format: binary` coming or going is breaking both ways: it decides between a file and a text field;
 - the alternatives of `oneOf` are taken to exclude each other, as their authors mean them to;
-- a keyword that is not known here is breaking, since nobody has said which way it goes.
+- a keyword that is not known here is breaking, since nobody has said which way it goes; where it holds schemas, it
+  changes with what they mean, be it behind a reference.
 
 Why own code: `diff` says.
 """
@@ -24,6 +25,7 @@ from typing import Any
 
 from openapi.document import Node
 from openapi.pointers import place_of
+from openapi.spelling import member
 from spec_pipeline.changes.change import ABSENT, Area, Change, Impact, Shift
 from spec_pipeline.changes.keywords import (
     COMBINERS,
@@ -66,6 +68,7 @@ class SchemaDiff:
     def __post_init__(self) -> None:
         self.old, self.new = Reader(self.old_document), Reader(self.new_document)
         self.meaning = Meaning(self.old, self.new)
+        self.wording = Meaning(self.old, self.new, words=True)
 
     def compare(self, old: Any, new: Any, *, old_at: str, new_at: str, direction: Direction) -> None:
         """Compare the schemas `old` and `new`, which stand at these places."""
@@ -129,10 +132,10 @@ class _Comparison:
             self._types(one, other, place)
         elif key == "enum":
             self._values(one, other, place)
-        elif key == "not" and old and new and self.run.meaning.same(old, new):
-            pass
         elif key == "discriminator":
             self._discriminator(old, new, place)
+        elif old and new and member("schema", key)[0] and not means_nothing(key):
+            self._held(key, old, new)
         elif not equal(one, other):
             self._different(key, one, other, place)
 
@@ -150,6 +153,13 @@ class _Comparison:
             self._say(place, old, new, Impact.BREAKING if breaking else Impact.COMPATIBLE, key)
         else:
             self._shifted(place, old, new, _shift(key, old, new), key)
+
+    def _held(self, key: str, old: Located, new: Located) -> None:
+        """Compare the schemas that a keyword holds, where nobody has said which way a change of them goes."""
+        if not self.run.meaning.alike("schema", key, old, new):
+            self._shifted(new.pointer, old.value, new.value, Shift.OTHER, key)
+        elif not self.run.wording.alike("schema", key, old, new):
+            self._say(new.pointer, old.value, new.value, Impact.WORDING, key)
 
     def _types(self, old: Any, new: Any, place: str) -> None:
         before, after = _types(old), _types(new)
