@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from yaml import events as ev
 from openapi.errors import SpecError
 from openapi.text import decoded
 
-__all__ = ["dump", "load", "load_all"]
+__all__ = ["dump", "load", "load_all", "separator"]
 
 # A few nested aliases are enough to spell a document that no machine can hold, and a few thousand brackets one that
 # Python cannot descend into. The largest published document has about 10,000 nodes, 20 deep.
@@ -64,6 +64,17 @@ def load_all(text: str | bytes, *, name: str) -> list[object]:
     return _Reader(text, name, first_line=1).documents(single=False)
 
 
+def separator(text: str, *, name: str, first: bool) -> str:
+    """Return what has to stand before `text`, one document, in a stream of several; whether it is the first there."""
+    start = next(
+        event for event in _Reader(text, name, first_line=1).events() if isinstance(event, ev.DocumentStartEvent)
+    )
+    if not start.explicit:
+        return "---\n"
+    # Directives are read behind the end of a document only.
+    return "...\n" if not first and (start.version or start.tags) else ""
+
+
 class _Reader:
     def __init__(self, text: str | bytes, name: str, first_line: int) -> None:
         self._text = decoded(text, name) if isinstance(text, bytes) else text
@@ -76,12 +87,8 @@ class _Reader:
     def documents(self, *, single: bool) -> list[object]:
         if _ASIDE.search(self._text):
             raise SpecError("private characters (U+10F028 and the like) are not read here", self._name)
-        # A byte order mark belongs to the file, not to its first key.
-        text = self._text.removeprefix("\ufeff").translate(_LINE_ENDS_OF_1_1)
-        if text.lstrip().startswith("{"):
-            text = _PAIR.sub(_one_escape, text)
         try:
-            self._events = yaml.parse(text, _LOADER)
+            self._events = self.events()
             self._next()  # the start of the stream
             values: list[object] = []
             start = self._next()
@@ -106,6 +113,14 @@ class _Reader:
             raise SpecError(f"not YAML: {error.reason}", place) from error
         except yaml.YAMLError as error:
             raise SpecError(f"not YAML: {error}", self._name) from error
+
+    def events(self) -> Iterator[Any]:
+        # A byte order mark belongs to the file, not to its first key.
+        text = self._text.removeprefix("\ufeff").translate(_LINE_ENDS_OF_1_1)
+        if text.lstrip().startswith("{"):
+            text = _PAIR.sub(_one_escape, text)
+        events: Iterator[Any] = yaml.parse(text, _LOADER)
+        return events
 
     def _next(self) -> Any:
         return next(self._events)

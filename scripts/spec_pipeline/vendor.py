@@ -15,6 +15,7 @@ from pathlib import Path
 from openapi import yaml
 from openapi.document import Operation, listed, route, shown
 from openapi.errors import SpecError
+from openapi.values import same
 from spec_pipeline import command, files
 from spec_pipeline.bounds import bounded
 from spec_pipeline.changes.change import Change, Impact, worst
@@ -139,6 +140,7 @@ def _with_addresses(parts: list[Published], addresses: list[str]) -> list[Publis
 def _write(parts: list[Published], joined: bytes, source: Source, spec: Path) -> None:
     pages, forms = [part.page for part in parts], [part.form for part in parts]
     single = len(parts) == 1
+    _refuse_if_read_otherwise(parts, joined)
     # The fence of forms A and B calls it so.
     file = _OF_ONE_PAGE if single and forms[0] is not Form.C and _is_one_operation(parts[0]) else _SEVERAL
     record = Source(
@@ -153,6 +155,17 @@ def _write(parts: list[Published], joined: bytes, source: Source, spec: Path) ->
     if source.file != file:
         (spec / source.file).unlink()
     print(f"Written: spec/{file} and spec/SOURCE.toml. Now run scripts/regenerate, and the tests.")
+
+
+def _refuse_if_read_otherwise(parts: list[Published], joined: bytes) -> None:
+    """Raise `SpecError` unless what is to be written reads as the parts that were accepted."""
+    names = ", ".join(part.name for part in parts)
+    try:
+        found = yaml.load_all(joined, name=names)
+    except SpecError as error:
+        raise SpecError(f"cannot be read as one file: {error}", names) from error
+    if not same(found, [part.document for part in parts]):
+        raise SpecError("would say something else in one file: end each with a line break", names)
 
 
 def _is_one_operation(part: Published) -> bool:

@@ -507,6 +507,50 @@ def test_several_pages_become_one_stream_in_their_order(run: Any, copy: Path, tm
     assert yaml.dump(derived(copy)) == before
 
 
+STARTS = {
+    "nothing": "",
+    "a comment": "# Source: https://docs.example/a.md\n",
+    "a start": "---\n",
+    "a start after a comment": "# Source: https://docs.example/a.md\n---\n",
+    "a start after an empty line": "\n---\n",
+    "a start with a comment": "--- # the start\n",
+    "a start and a Windows line end": "---\r\n",
+    "a version": "%YAML 1.2\n---\n",
+    "a version after a comment": "# a\n\n%YAML 1.2\n--- # the start\n",
+    "a byte order mark": "\ufeff",
+    "a byte order mark and a start": "\ufeff---\n",
+    "a byte order mark and a comment before the start": "\ufeff# Source: https://docs.example/a.md\n---\n",
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "", "\n...\n"])
+@pytest.mark.parametrize("start", STARTS)
+def test_a_stream_has_each_document_once_however_it_starts_and_ends(start: str, end: str) -> None:
+    for other in STARTS.values():
+        block, flow = "paths: {}\nopenapi: 3.1.0", '{"openapi": "3.1.0", "paths": {"x-a": "---"}}'
+        one, two = f"{STARTS[start]}{block}{end}", f"{other}{flow}{end}"
+        for texts in ((one, two), (two, one)):
+            parts = [text.read(it.encode(), "it") for it in texts]
+            stream = text.joined(parts)
+            assert yaml.load_all(stream, name="stream") == [part.document for part in parts]
+            assert all(it.removeprefix("\ufeff") in stream for it in texts)
+
+
+def test_a_stream_that_does_not_say_what_was_accepted_is_not_written(run: Any, copy: Path, tmp_path: Path) -> None:
+    before = tree(copy)
+    (tmp_path / "page.md").write_bytes(page(block(copy)).encode())
+    # Without a line end the text of the block ends without one, too; in a stream there has to be one.
+    (tmp_path / "other.yaml").write_text(
+        'openapi: 3.1.0\ninfo: {title: a, version: "1"}\npaths: {}\nx-a: |\n  b', "utf-8"
+    )
+
+    status, said = run(tmp_path / "page.md", tmp_path / "other.yaml", "--accept", *AT, *AT)
+    assert status == 3
+    assert "other.yaml" in said
+    assert "would say something else in one file" in said
+    assert tree(copy) == before
+
+
 def test_what_lacks_the_operation_that_we_use_is_not_accepted(run: Any, copy: Path) -> None:
     before = tree(copy)
     status, said = run(PAGES / "scan-page.mintlify.md", "--accept")

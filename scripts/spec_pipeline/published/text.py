@@ -16,7 +16,6 @@ __all__ = ["Published", "joined", "read"]
 
 _BLOCK = re.compile(r"^ {0,3}(?:`{3,}|~{3,})yaml \S+ [A-Za-z]+ /", re.MULTILINE)
 _SOURCE = re.compile(r"\A\ufeff?# Source: (?P<address>https?://\S+)")
-_SEPARATOR = "---\n"
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,8 @@ def joined(parts: list[Published]) -> str:
         return parts[0].text
     text = ""
     for part in parts:
-        own = part.text if part.text.endswith("\n") else f"{part.text}\n"
-        text += own if own.startswith(_SEPARATOR) else _SEPARATOR + own
+        # A byte order mark is of a file, and would be a character within one.
+        own = part.text.removeprefix("\ufeff")
+        text += yaml.separator(own, name=part.name, first=not text) + own
+        text += "" if text.endswith("\n") else "\n"
     return text
