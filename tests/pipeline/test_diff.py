@@ -96,6 +96,17 @@ CHANGES = {
     "enum, 1.0 is 1": ({"enum": [1]}, {"enum": [1.0]}, NOTHING),
     "const, as an enum": ({"const": 1}, {"enum": [1]}, NOTHING),
     "const, another": ({"const": 1}, {"const": 2}, EITHER),
+    "const, comes beside an enum": ({"enum": ["a", "b"]}, {"enum": ["a", "b"], "const": "a"}, NARROWER),
+    "const, goes beside an enum": ({"enum": ["a", "b"], "const": "a"}, {"enum": ["a", "b"]}, WIDER),
+    "const, another beside an enum": ({"enum": [1, 2], "const": 1}, {"enum": [1, 2], "const": 2}, EITHER),
+    "const, beside an enum of it": ({"const": 1}, {"const": 1, "enum": [1.0, 2]}, NOTHING),
+    "const, beside an enum without it": ({"enum": [1]}, {"enum": [1], "const": 2}, NARROWER),
+    "const, beside a part with an enum": (
+        {"allOf": [{"enum": [1, 2]}]},
+        {"allOf": [{"enum": [1, 2]}], "const": 1},
+        NARROWER,
+    ),
+    "const, beside a wider enum": ({"const": 1, "enum": [1]}, {"const": 1, "enum": [1, 2]}, NOTHING),
     "format, comes": (A, {**A, "format": "uuid"}, NARROWER),
     "format, goes": ({**A, "format": "uuid"}, A, WIDER),
     "format, another": ({**A, "format": "uuid"}, {**A, "format": "date"}, EITHER),
@@ -371,6 +382,7 @@ def parts_of(schema: Any) -> list[dict[str, Any]]:
 CLOSE: dict[str, list[Any]] = {
     "type": ["string", "integer", "object", ["string", "null"], ["string", "integer"]],
     "enum": [["a"], ["a", "b"], ["a", 1, None]],
+    "const": ["a", 1],
     "required": [["a"], ["b", "a"]],
     "minimum": [1, 2],
     "maximum": [1, 2],
@@ -424,6 +436,12 @@ CLOSED = {"allOf": [thing(), {"properties": {"b": B}}], "additionalProperties": 
 
 def test_what_is_closed_from_outside_is_not_joined() -> None:
     assert both_ways(thing(properties={"a": A, "b": B}, additionalProperties=False), CLOSED)[0] is BREAKING
+
+
+def test_const_beside_a_reference_is_an_enum_beside_what_is_there() -> None:
+    only = {"$ref": f"{SCHEMAS}A", "const": "a"}
+    assert both_ways(only, {**A, "enum": ["a"]}, A=A) == NOTHING
+    assert both_ways({"$ref": f"{SCHEMAS}A"}, only, A={"enum": ["a", "b"]}) == NARROWER
 
 
 def test_without_servers_it_is_the_one_that_the_document_is_from() -> None:

@@ -118,6 +118,11 @@ class Reader:
         if not isinstance(value, dict):
             return {} if value is True else {"not": Located({}, pointer, part=("not",))}
         here = {key: Located(_meant_value(key, item), place_of(pointer, key)) for key, item in value.items()}
+        if "const" in here:
+            here["enum"] = _narrowed(here.pop("const"), here.get("enum"))
+        if "example" in here:
+            example = here.pop("example")
+            here.setdefault("examples", Located([example.value], example.pointer))
         if (target := self._target(schema)) is not None:
             del here["$ref"]
             return _merged(self.keywords(target), here, target, pointer)
@@ -128,10 +133,6 @@ class Reader:
                 here = self._combined(key, here, pointer)
         if "allOf" in here:
             here = self._joined(here)
-        for key, plural in (("const", "enum"), ("example", "examples")):
-            if key in here:
-                single = here.pop(key)
-                here.setdefault(plural, Located([single.value], single.pointer))
         return here
 
     def _target(self, schema: Located) -> Located | None:
@@ -218,6 +219,12 @@ def _placed(members: Any, pointer: str) -> Iterator[tuple[Any, Located]]:
 
 def _meant_value(key: str, value: Any) -> Any:
     return True if key == "additionalProperties" and value == {} else value
+
+
+def _narrowed(const: Located, enum: Located | None) -> Located:
+    """Return the values that both allow, where `const` stands."""
+    allowed = enum is None or any(equal(const.value, value) for value in enum.value)
+    return Located([const.value] if allowed else [], const.pointer)
 
 
 def _with_implied_names(here: Keywords) -> Located:
