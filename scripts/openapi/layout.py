@@ -35,6 +35,7 @@ _ORDER = {
     "body": ("description", "required", "content"),
     "response": ("description", "headers", "content"),
     "media": ("schema", "encoding", "example", "examples"),
+    "encoding": (),
     "scheme": ("type", "in", "name", "scheme", "bearerFormat", "description"),
 }
 _SCHEMAS = "#/components/schemas/"
@@ -128,7 +129,7 @@ class _Layout:
         return _ordered(parameter, "parameter")
 
     def _with_content(self, value: object, place: str, role: str) -> Node:
-        """Return a parameter, body or response with all that it holds below it, and nothing shared."""
+        """Return a parameter, body, response or encoding with all that it holds below it, and nothing shared."""
         node, place = followed(self._document, value, place)
         result = copy.deepcopy(node)
         if "headers" in result:
@@ -136,6 +137,8 @@ class _Layout:
                 name: self._with_content(header, at, "parameter")
                 for name, header, at in members(result["headers"], place_of(place, "headers"))
             }
+        if "links" in result:
+            result["links"] = self._followed(result["links"], place_of(place, "links"))
         if "content" in result:
             result["content"] = {
                 name: self._media(media, at)
@@ -145,12 +148,18 @@ class _Layout:
 
     def _media(self, value: object, place: str) -> Node:
         media = copy.deepcopy(mapping(value, place))
-        for key in ("examples", "encoding"):
-            if key in media:
-                media[key] = {
-                    name: followed(self._document, item, at)[0] for name, item, at in members(media[key], place)
-                }
+        if "examples" in media:
+            media["examples"] = self._followed(media["examples"], place_of(place, "examples"))
+        if "encoding" in media:
+            media["encoding"] = {
+                name: self._with_content(encoding, at, "encoding")
+                for name, encoding, at in members(media["encoding"], place_of(place, "encoding"))
+            }
         return _ordered(media, "media")
+
+    def _followed(self, named: object, place: str) -> Node:
+        held = {name: followed(self._document, item, at)[0] for name, item, at in members(named, place)}
+        return copy.deepcopy(held)
 
     def _components(self, paths: Node) -> Node:
         components = mapping(self._document.get("components", {}), "/components")

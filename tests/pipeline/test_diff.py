@@ -704,6 +704,10 @@ def test_the_one_layout_is_the_layout_of_itself_and_shares_nothing(page: str) ->
             "/components/parameters/P",
         ),
         (lambda d: d["paths"].update({"/a": 7}), "/paths/~1a"),
+        (
+            lambda d: d["paths"]["/a"]["post"].update(requestBody={"content": {"a/b": {"encoding": {"c": 7}}}}),
+            "/requestBody/content/a~1b/encoding/c",
+        ),
         (lambda d: d["components"]["schemas"].update(A={"$ref": f"{SCHEMAS}A"}), "/components/schemas/A"),
         (
             lambda d: d["components"]["schemas"].update(A={"allOf": [{}, {"not": {"$ref": f"{SCHEMAS}A"}}]}),
@@ -791,6 +795,20 @@ def with_encoding(header: Any, **schemas: Any) -> dict[str, Any]:
     return held
 
 
+def with_links(link: Any) -> dict[str, Any]:
+    held = document()
+    held["paths"]["/a"]["post"]["responses"]["200"]["links"] = {"next": link}
+    return held
+
+
+H, L = ({"$ref": f"#/components/{kind}/It"} for kind in ("headers", "links"))
+LINK = {"operationId": "next"}
+
+
+def referring(held: Any, kind: str, component: Any) -> dict[str, Any]:
+    return {**held, "components": {kind: {"It": component}}}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -806,6 +824,10 @@ def with_encoding(header: Any, **schemas: Any) -> dict[str, Any]:
         (with_encoding({"schema": M}, M=A), with_encoding({"schema": M}, M={**A, "title": "t"}), WORDING),
         (with_encoding({"schema": M}, M=A), with_encoding({"schema": M, "example": "a"}, M=A), WORDING),
         (with_encoding({"schema": A}), with_encoding({"schema": A, "required": True}), BREAKING),
+        (with_encoding({"schema": A}), referring(with_encoding(H), "headers", {"schema": A}), None),
+        (with_encoding({"schema": A}), referring(with_encoding(H), "headers", {"schema": B}), BREAKING),
+        (with_header({"schema": A}), referring(with_header(H), "headers", {"schema": A}), None),
+        (with_links(LINK), referring(with_links(L), "links", LINK), None),
         # Who reads a header counts on it.
         (with_header(HEADER), with_header({**HEADER, "required": True}), COMPATIBLE),
         (with_header({**HEADER, "required": True}), with_header(HEADER), BREAKING),
