@@ -304,12 +304,19 @@ def test_a_label_of_something_else_is_refused(twin: Twin, page: Any, files: list
     ],
     ids=["page", "frame", "selector", "nothing"],
 )
-def test_what_is_no_element_is_an_error_that_says_what_to_pass(
-    twin: Twin, page: Any, files: list[UploadedFile], target: Callable[[Any], Any], says: str
+def test_what_is_no_element_is_an_error_that_says_what_to_pass_before_a_byte_is_sent(
+    twin: Twin,
+    page: Any,
+    files: list[UploadedFile],
+    client: UploadClient,
+    target: Callable[[Any], Any],
+    says: str,
 ) -> None:
     for give in (twin.attach, twin.drop):
         with pytest.raises(TypeError, match=says):
             give(target(page), "#cv", files[0])
+    with pytest.raises(TypeError, match=says):
+        twin.upload_and_attach(client, "no session", target(page), b"", filename="a")
 
 
 @pytest.mark.by_turns
@@ -648,18 +655,21 @@ def test_nothing_but_a_sender_of_commands_is_needed(
         execute_cdp_cmd("Target.closeTarget", {"targetId": page})
 
 
-def test_the_wrong_one_of_the_twins_says_so(twin: Twin, page: Any, files: list[UploadedFile]) -> None:
-    from anchor_uploads.playwright import attach, attach_async
-
-    def call_async(target: Any, file: UploadedFile) -> None:
-        # Not asyncio.run(): Playwright's sync API has a running loop here.
-        attach_async(target, file).send(None)
+@pytest.mark.parametrize("name", ["attach", "drop", "upload_and_attach"])
+def test_the_wrong_one_of_the_twins_says_so_before_a_byte_is_sent(
+    twin: Twin, page: Any, files: list[UploadedFile], name: str
+) -> None:
+    from anchor_uploads import playwright as ours
 
     locator = page.locator("input")
     theirs = getattr(locator, "it", locator)
-    wrong, right = (call_async, "attach") if theirs is locator else (attach, "attach_async")
+    wrong, right = (f"{name}_async", name) if theirs is locator else (name, f"{name}_async")
+    # There is no client to upload with.
+    before = (None, "no session") if name == "upload_and_attach" else ()
     with pytest.raises(TypeError, match=f"use {right} "):
-        wrong(theirs, files[0])
+        called = getattr(ours, wrong)(*before, theirs, files[0])
+        # Not asyncio.run(): Playwright's sync API has a running loop here.
+        called.send(None)
 
 
 def test_its_cdp_session_is_closed_whatever_happens(

@@ -204,11 +204,16 @@ def upload_and_attach(
         AnchorUploadsError: As by `UploadClient.upload_file` and `attach`.
         TypeError: As by `attach`.
 
+    A target or a timeout that can never be right is refused before anything is uploaded.
+
     Example:
         >>> from anchor_uploads.playwright import upload_and_attach
         >>> upload_and_attach(client, session.id, page.get_by_label("Resume"), "report.pdf", checksum=True).name
         'report.pdf'
     """
+    from playwright import sync_api as api
+
+    _check(target, api, other="upload_and_attach_async")
     attach_timeout = _seconds(attach_timeout)
     uploaded = client.upload_file(session_id, file, **upload_options)
     attach(target, uploaded, timeout=attach_timeout, ignore_accept=ignore_accept)
@@ -226,6 +231,9 @@ async def upload_and_attach_async(
     **upload_options: Any,
 ) -> UploadedFile:
     """Upload one file and attach it. As `upload_and_attach`, to be awaited, with the async client and API."""
+    from playwright import async_api as api
+
+    _check(target, api, other="upload_and_attach")
     attach_timeout = _seconds(attach_timeout)
     uploaded = await client.upload_file(session_id, file, **upload_options)
     await attach_async(target, uploaded, timeout=attach_timeout, ignore_accept=ignore_accept)
