@@ -352,7 +352,7 @@ def test_accept_can_be_ignored_and_several_names_can_be_equal(
 
 
 @pytest.mark.by_turns
-@pytest.mark.parametrize("accept", ["application/pdf", ".doc, .PDF"])
+@pytest.mark.parametrize("accept", ["application/pdf", ".doc, .PDF", "image/*;capture=camera"])
 def test_accept_is_read_as_the_standard_says(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], accept: str
 ) -> None:

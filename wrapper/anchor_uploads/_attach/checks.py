@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,6 +38,8 @@ _SAME = {
     )
     for name in names
 }
+# Tokens of RFC 9110 §5.6.2; so a type with parameters is none.
+_EXTENSION_OR_TYPE = re.compile(r"\..+|[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
 def check_input(facts: Facts, count: int, *, detached_ok: bool) -> None:
@@ -60,11 +63,12 @@ def check_input(facts: Facts, count: int, *, detached_ok: bool) -> None:
 def check_accept(facts: Facts, wanted: Sequence[RemoteFile], types: Sequence[str]) -> None:
     """Raise `AttachError` unless the input's `accept` allows every file; `types` are what the browser says of them.
 
-    As in HTML §4.10.5.1.17: a list of extensions, media types and `audio/*`, `video/*`, `image/*`, in any case;
-    what is neither is ignored. Of a type that has several names each stands for all, as `image/jpg` for `image/jpeg`.
+    As in HTML §4.10.5.1.17: a list of extensions, media types without parameters, and `audio/*`, `video/*`, `image/*`,
+    in any case; what is none of these is ignored. Of a type that has several names each stands for all, as `image/jpg`
+    for `image/jpeg`.
     """
     tokens = [token.strip().lower() for token in facts["accept"].split(",")]
-    tokens = [token for token in tokens if token.startswith(".") or "/" in token]
+    tokens = [token for token in tokens if _EXTENSION_OR_TYPE.fullmatch(token)]
     if not tokens or "*/*" in tokens:
         return
     for file, seen in zip(wanted, types, strict=True):
