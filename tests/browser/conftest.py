@@ -96,6 +96,19 @@ def arrived(files: Sequence[UploadedFile]) -> list[Received]:
     return [Received(file.name, file.size, hashlib.sha256(CONTENTS[file.name]).hexdigest()) for file in files]
 
 
+IN_SHADOW = ["shadow-iframe", "closed-shadow-iframe", "closed-shadow-embed"]
+
+
+def frame_of(page: Any, place: str) -> Any:
+    """What holds the form or the drop zone of a page of `FormSite`, to look for elements in."""
+    if place in IN_SHADOW:
+        # No selector reaches into a closed shadow tree.
+        return page.frames[1]
+    for _ in range({"same-origin": 1, "cross-origin": 1, "scaled": 1, "nested": 2}.get(place, 0)):
+        page = page.frame_locator("iframe")
+    return page
+
+
 class Twin:
     """Playwright's sync or async API, and the functions of this package that go with it."""
 

@@ -22,7 +22,7 @@ from anchor_uploads.cdp import AttachedFileReplaced, RemoteFile, set_input_files
 from support.blocking import Blocking
 from support.form_site import FormSite, Received
 
-from .conftest import CONTENTS, Hang, Twin, arrived
+from .conftest import CONTENTS, IN_SHADOW, Hang, Twin, arrived, frame_of
 
 MIB = 1024 * 1024
 
@@ -34,14 +34,12 @@ def directory(files: list[UploadedFile]) -> Path:
 
 
 def field(page: Any, place: str = "main") -> Any:
-    for _ in range({"same-origin": 1, "cross-origin": 1, "nested": 2}.get(place, 0)):
-        page = page.frame_locator("iframe")
-    return page.locator("input")
+    return frame_of(page, place).locator("input")
 
 
 def submit(page: Any, place: str = "main") -> None:
     field(page, place).evaluate("input => { input.form.querySelector('button').click() }")
-    if place not in ("same-origin", "cross-origin", "nested"):
+    if place not in ("same-origin", "cross-origin", "nested", *IN_SHADOW):
         # Else it goes there while the next test goes elsewhere.
         page.wait_for_url("**/submit")
 
@@ -58,7 +56,7 @@ input => {
 @pytest.mark.by_turns
 @pytest.mark.parametrize("count", [1, 2], ids=["one", "several"])
 @pytest.mark.parametrize(
-    "place", ["main", "same-origin", "cross-origin", "nested", "shadow", "hidden", "chooser", "detached"]
+    "place", ["main", "same-origin", "cross-origin", "nested", "shadow", *IN_SHADOW, "hidden", "chooser", "detached"]
 )
 def test_the_form_delivers_the_files(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], place: str, count: int

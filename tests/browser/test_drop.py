@@ -16,15 +16,13 @@ from anchor_uploads.cdp import RemoteFile, drop_files
 from support.form_site import FormSite, Received
 from support.plain_cdp import cdp
 
-from .conftest import Twin, arrived
+from .conftest import IN_SHADOW, Twin, arrived, frame_of
 
 TAKEN = [["zone", "dragenter", True], ["zone", "dragover", True], ["zone", "dragover", True], ["zone", "drop", True]]
 
 
 def zone(page: Any, place: str = "main", selector: str = "#zone") -> Any:
-    for _ in range({"same-origin": 1, "cross-origin": 1, "scaled": 1, "nested": 2}.get(place, 0)):
-        page = page.frame_locator("iframe")
-    return page.locator(selector)
+    return frame_of(page, place).locator(selector)
 
 
 def heard(page: Any, place: str = "main") -> Any:
@@ -33,7 +31,7 @@ def heard(page: Any, place: str = "main") -> Any:
 
 @pytest.mark.by_turns
 @pytest.mark.parametrize("count", [1, 2], ids=["one", "several"])
-@pytest.mark.parametrize("place", ["main", "same-origin", "cross-origin", "scaled", "nested", "shadow"])
+@pytest.mark.parametrize("place", ["main", "same-origin", "cross-origin", "scaled", "nested", "shadow", *IN_SHADOW])
 def test_the_zone_gets_the_files_by_trusted_events(
     twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], place: str, count: int
 ) -> None:
@@ -127,6 +125,9 @@ def wait_until_drawn(page: Any) -> None:
 COVER = "position: fixed; inset: 0; background: #0008"
 
 
+OVER = f"document.querySelector('#host').style.cssText = '{COVER}'; root.firstChild.style.cssText = '{COVER}'"
+
+
 @pytest.mark.by_turns
 @pytest.mark.parametrize(
     ("place", "change", "options", "says"),
@@ -162,6 +163,8 @@ COVER = "position: fixed; inset: 0; background: #0008"
             {},
             "something stands in front of its frame",
         ),
+        ("beside-iframe", OVER, {}, '<div id="zone"> stands in front'),
+        ("beside-closed-iframe", OVER, {}, '<div id="zone"> stands in front'),
         (
             "main",
             "document.querySelector('#zone').addEventListener('dragover', e => { e.dataTransfer.dropEffect = 'none' })",
@@ -181,6 +184,8 @@ COVER = "position: fixed; inset: 0; background: #0008"
         "deaf",
         "input",
         "frame of another site covered",
+        "iframe of a shadow tree in front",
+        "iframe of a closed shadow tree in front",
         "none",
     ],
 )
@@ -205,6 +210,8 @@ def test_what_cannot_take_them_is_an_error_that_says_why(
         twin.drop(target or zone(page, place), files[0], **options)
     assert "drop" not in [kind for _zone, kind, _trusted in heard(page, place)]
     assert "neighbour" not in [name for name, _kind, _trusted in heard(page, place)]
+    everywhere = [frame.evaluate("() => window.heard ?? []") for frame in page.frames]
+    assert [each for each in everywhere if each] in ([], [heard(page, place)])
     # A browser opens what nobody takes, as a page of its own.
     page.wait_for_timeout(200)
     assert len(twin.context.pages) == pages
@@ -410,6 +417,28 @@ def test_who_gave_up_does_not_hold_up_what_is_no_file(
         ["neighbour", "dragenter", True],
         ["neighbour", "dragover", True],
     ]
+
+
+@pytest.mark.parametrize(("place", "asked"), [("beside-closed-iframe", True), ("same-origin", False)])
+def test_frames_are_asked_for_only_where_some_are_in_shadow_trees_and_may_go_away_meanwhile(
+    page: Any, site: FormSite, files: list[UploadedFile], place: str, asked: bool
+) -> None:
+    page.goto(site.zone(place))
+    zone(page, place).wait_for()
+    session = page.context.new_cdp_session(page)
+    sent = []
+
+    def send(method: str, params: dict[str, Any]) -> Any:
+        sent.append(method)
+        if method == "DOM.getFrameOwner":
+            page.evaluate("host.remove()")
+        return session.send(method, params)
+
+    found = {"expression": "(window[0]?.document ?? document).querySelector('#zone')"}
+    drop_files(send, session.send("Runtime.evaluate", found)["result"], files[0])
+    session.detach()
+    assert site.submitted() == arrived(files[:1])
+    assert ("DOM.getFrameOwner" in sent) == asked
 
 
 def test_what_is_dropped_and_what_it_is_dropped_on_can_be_named_wrongly(

@@ -108,6 +108,9 @@ class FormSite(FormServer):
         if query.get("of") == ["zone"]:
             form, script = ZONE.format(attributes=attributes), ZONE_SCRIPT.replace("PORT", str(port))
         shadow = SHADOW.format(markup=" ".join(form.split())) + script
+        iframe, embed = (
+            SHADOW.format(markup=f'<{tag} src="/main?{url.query}"></{tag}>') for tag in ("iframe", "embed")
+        )
         pages = {
             "/main": form + script,
             "/same-origin": f'<iframe src="/main?{url.query}"></iframe>',
@@ -117,6 +120,11 @@ class FormSite(FormServer):
             f'src="http://localhost:{port}/main?{url.query}"></iframe>',
             "/shadow": shadow,
             "/closed-shadow": shadow.replace('"open"', '"closed"'),
+            "/shadow-iframe": iframe,
+            "/closed-shadow-iframe": iframe.replace('"open"', '"closed"'),
+            "/closed-shadow-embed": embed.replace('"open"', '"closed"'),
+            "/beside-iframe": form + script + iframe,
+            "/beside-closed-iframe": form + script + iframe.replace('"open"', '"closed"'),
             "/hidden": form.replace("<input ", "<input hidden style='display: none' "),
             "/chooser": form + BUTTON,
             "/detached": DETACHED.format(multiple=str("multiple" in attributes).lower()),

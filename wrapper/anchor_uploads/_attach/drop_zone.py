@@ -16,7 +16,7 @@ from anchor_uploads import AttachError
 from anchor_uploads._attach.checks import Facts
 from anchor_uploads._attach.expected import RemoteFile
 from anchor_uploads._attach.handing import Verdict, settled
-from anchor_uploads._attach.page import Command, Element, Steps, call
+from anchor_uploads._attach.page import Command, Element, Steps, call, out_of_reach
 
 DRAG = "Input.dispatchDragEvent"
 Point = tuple[float, float]
@@ -61,7 +61,12 @@ class DropZone:
         """A page says of no drop zone which types it takes; it tells so when it has the files."""
 
     def hand_over(
-        self, facts: Facts, element: Element, wanted: Sequence[RemoteFile], probed: Sequence[Any]
+        self,
+        facts: Facts,
+        element: Element,
+        wanted: Sequence[RemoteFile],
+        probed: Sequence[Any],
+        world: Mapping[str, Any],
     ) -> Steps[Verdict]:
         """Drag the files to the element and drop them there.
 
@@ -71,7 +76,8 @@ class DropZone:
         point: Point = _OUTSIDE
         where: Mapping[str, bool] = {}
         verdict: Verdict = {}
-        guard = {"objectId": (yield from call("watch", element, probed))}
+        frames = yield from out_of_reach(world)
+        guard = {"objectId": (yield from call("watch", element, probed, nodes=frames))}
         try:
             for _round in range(_ROUNDS):
                 point = yield from self._point(facts, element)
@@ -82,7 +88,7 @@ class DropZone:
                     verdict = yield from settled(_drag("drop", point, wanted), guard)
                     if verdict["came"]:
                         return verdict
-                    guard = {"objectId": (yield from call("watch", element, probed))}
+                    guard = {"objectId": (yield from call("watch", element, probed, nodes=frames))}
                 yield from call("wait", element, _BETWEEN, by_value=True)
             if verdict and not verdict["refused"]:
                 raise AttachError(

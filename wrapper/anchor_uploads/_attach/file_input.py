@@ -5,7 +5,7 @@ https://chromedevtools.github.io/devtools-protocol/tot/DOM/#method-setFileInputF
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -43,7 +43,12 @@ class FileInput:
             check_accept(facts, wanted, types)
 
     def hand_over(
-        self, _facts: Facts, element: Element, wanted: Sequence[RemoteFile], probed: Sequence[Any]
+        self,
+        _facts: Facts,
+        element: Element,
+        wanted: Sequence[RemoteFile],
+        probed: Sequence[Any],
+        _world: Mapping[str, Any],
     ) -> Steps[Verdict]:
         """Give the page's own input the files."""
         guard = {"objectId": (yield from call("guard", element, probed))}

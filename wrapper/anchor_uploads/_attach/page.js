@@ -8,8 +8,25 @@
  * Each function is sent to the browser by itself, so none may use another, or anything else from around it.
  */
 
-/** Called with a name that nobody can guess; returns an object that learns the node which is announced by it. */
-export function listen(type) {
+/** Returns how many frames can be got at from one window to the next: none in a shadow tree, nor any below it. */
+export function reach() {
+  const count = (view) => {
+    try {
+      return Array.from(view, count).reduce((sum, below) => sum + below, view.document ? 1 : 0);
+    } catch {
+      // The session does not count a frame of another process, nor what is in it, either.
+      return 0;
+    }
+  };
+  return count(window);
+}
+
+/**
+ * Called with a name that nobody can guess; returns an object that learns the node which is announced by it.
+ *
+ * Hears of it in every window that can be reached from here, and in those of `documents`.
+ */
+export function listen(type, ...documents) {
   const search = { node: null, stop: new AbortController() };
   const learn = ({ submitter }) => Object.assign(search, { node: submitter });
   const hear = (view) => {
@@ -20,7 +37,7 @@ export function listen(type) {
     }
     for (let index = 0; index < view.length; index++) hear(view[index]);
   };
-  hear(window);
+  for (const view of [window, ...documents.flatMap(({ defaultView }) => defaultView ?? [])]) hear(view);
   return search;
 }
 
@@ -133,11 +150,11 @@ export function verdict() {
 /**
  * Called on an element before files are dragged to it; returns what tells where the drag is, and what was dropped.
  *
- * Stands before the page's own listeners in every frame that it can reach: nothing but the element, and what is in it or
- * around it, hears of the drag, and of the drop only if these are the `expected` files. What it keeps from the page it
- * accepts in its place, because the browser opens files that nobody accepts.
+ * Stands before the page's own listeners in every frame that it can reach, and in those of `documents`: nothing but the
+ * element, and what is in it or around it, hears of the drag, and of the drop only if these are the `expected` files.
+ * What it keeps from the page it accepts in its place, because the browser opens files that nobody accepts.
  */
-export function watch(expected) {
+export function watch(expected, ...documents) {
   const stop = new AbortController();
   const same = (one, other) => ['name', 'size', 'modified'].every((fact) => one[fact] === other[fact]);
   const right = (files) => files.length === expected.length && files.every((file, at) => same(file, expected[at]));
@@ -176,27 +193,29 @@ export function watch(expected) {
     event.preventDefault();
     event.dataTransfer.dropEffect = 'copy';
   };
-  const stand = (target, node) => {
+  const stand = (target, listener) => {
     const heard = { capture: true, signal: stop.signal };
-    for (const type of ['dragenter', 'dragover', 'dragleave', 'drop']) target.addEventListener(type, hear(node), heard);
+    for (const type of ['dragenter', 'dragover', 'dragleave', 'drop']) target.addEventListener(type, listener, heard);
     for (const type of ['dragenter', 'dragover']) target.addEventListener(type, conclude, { signal: stop.signal });
   };
   // Who stands outside of a closed shadow tree sees its host only; so one of us stands inside.
   let visible = this;
   for (let root = this.getRootNode(); root.host; root = root.host.getRootNode()) {
     if (root.mode !== 'closed') continue;
-    stand(root, visible);
+    stand(root, hear(visible));
     visible = root.host;
   }
+  // The same for all: a window that is reached in two ways has it once.
+  const listener = hear(visible);
   const standIn = (view) => {
     try {
-      stand(view, visible);
+      stand(view, listener);
     } catch {
       // A frame of another process has a session of its own.
     }
     for (let index = 0; index < view.length; index++) standIn(view[index]);
   };
-  standIn(window);
+  for (const view of [window, ...documents.flatMap(({ defaultView }) => defaultView ?? [])]) standIn(view);
   // Who drags may have given up; a later drag is none of our business.
   const live = () => setTimeout(() => stop.abort(), 10000);
   let life = live();

@@ -13,7 +13,7 @@ from anchor_uploads._attach.checks import Facts, compare
 from anchor_uploads._attach.expected import Attachable, AttachedFile, RemoteFile, remote_files, warn_of_replaced
 from anchor_uploads._attach.file_input import choose
 from anchor_uploads._attach.handing import Verdict
-from anchor_uploads._attach.page import ANNOUNCE, Element, Steps, call, our_world
+from anchor_uploads._attach.page import ANNOUNCE, Element, Steps, call, our_world, out_of_reach
 
 ANNOUNCED: Mapping[str, Any] = {}
 """Stands for a node that is not known over CDP; one of the steps is then to `ANNOUNCE` it."""
@@ -36,7 +36,13 @@ class Way(Protocol):
     def check(self, facts: Facts, wanted: Sequence[RemoteFile], /) -> None: ...
     def check_types(self, facts: Facts, wanted: Sequence[RemoteFile], types: Sequence[str], /) -> None: ...
     def hand_over(
-        self, facts: Facts, element: Element, wanted: Sequence[RemoteFile], probed: Sequence[Any], /
+        self,
+        facts: Facts,
+        element: Element,
+        wanted: Sequence[RemoteFile],
+        probed: Sequence[Any],
+        world: Mapping[str, Any],
+        /,
     ) -> Steps[Verdict]: ...
 
 
@@ -61,7 +67,7 @@ def into_page(
             probed = yield from _probe(wanted, world)
             attached = compare(facts, wanted, probed, way.untouched)
             way.check_types(facts, wanted, [each["type"] for each in probed])
-            verdict = yield from way.hand_over(facts, element, wanted, probed)
+            verdict = yield from way.hand_over(facts, element, wanted, probed, world)
             if not verdict["right"]:
                 compare(facts, wanted, verdict["found"], way.taken_back, changed=True)
         except Exception:
@@ -82,17 +88,24 @@ def _forget(group: str) -> Steps[None]:
 
 def _announced(world: Mapping[str, Any]) -> Steps[Mapping[str, Any]]:
     """Listen in every frame of the target for the element, have it announced, and return it as a node."""
-    name = secrets.token_hex(16)
-    search = yield from call("listen", world, name)
-    if not (yield ANNOUNCE, name):
-        raise AttachError("the element is not an HTML element of a page that is shown; find another")
-    found = yield from call("announced", {"objectId": search})
+    found = yield from _heard(world, [])
+    if found is None and (frames := (yield from out_of_reach(world))):
+        found = yield from _heard(world, frames)
     if found is None:
         raise AttachError(
             "the browser did not tell which element it is: the page has overridden dispatchEvent, or its frame went "
             "elsewhere; find the element again"
         )
     return {"objectId": found}
+
+
+def _heard(world: Mapping[str, Any], frames: Sequence[str]) -> Steps[str | None]:
+    name = secrets.token_hex(16)
+    search = yield from call("listen", world, name, nodes=frames)
+    if not (yield ANNOUNCE, name):
+        raise AttachError("the element is not an HTML element of a page that is shown; find another")
+    found: str | None = yield from call("announced", {"objectId": search})
+    return found
 
 
 def _in_our_world(node: Mapping[str, Any], world: Mapping[str, Any]) -> Steps[Element]:
