@@ -123,8 +123,11 @@ def wait_until_drawn(page: Any) -> None:
 
 
 COVER = "position: fixed; inset: 0; background: #0008"
-
-
+UNDER_INPUT = (
+    "document.querySelector('#zone').outerHTML = '<div id=zone style=\"position: relative; height: 90px\">"
+    '<input id=over type=file {} style="position: absolute; inset: 0; opacity: 0">\''
+)
+INPUT_BESIDE = f"document.body.insertAdjacentHTML('beforeend', '<input id=over type=file style=\"{COVER}\">')"
 OVER = f"document.querySelector('#host').style.cssText = '{COVER}'; root.firstChild.style.cssText = '{COVER}'"
 
 
@@ -157,6 +160,11 @@ OVER = f"document.querySelector('#host').style.cssText = '{COVER}'; root.firstCh
         ("main", "0", {"position": (500, 5)}, r"\(500, 5\) is not in <div.*200 by 100 pixels"),
         ("main", "document.querySelector('#zone').outerHTML = '<div id=zone>plain</div>'", {}, "does not take"),
         ("main", "document.querySelector('#zone').outerHTML = '<input id=zone type=file>'", {}, "attach"),
+        ("main", UNDER_INPUT.format(""), {}, '<input type="file" id="over"> lies over <div id="zone">.*attach'),
+        ("main", UNDER_INPUT.format("disabled"), {}, '<div id="zone"> does not take'),
+        ("shadow", UNDER_INPUT.replace("document", "root").format(""), {}, '<input type="file" id="over"> lies over'),
+        ("main", INPUT_BESIDE, {}, '<input type="file" id="over"> lies over <div id="zone">.*attach'),
+        ("main", INPUT_BESIDE.replace("file ", "text "), {}, '<input type="text" id="over"> stands in front'),
         (
             "cross-origin",
             f"document.body.insertAdjacentHTML('beforeend', '<p class=cover style=\"{COVER}\">')",
@@ -183,6 +191,11 @@ OVER = f"document.querySelector('#host').style.cssText = '{COVER}'; root.firstCh
         "beside",
         "deaf",
         "input",
+        "under an input in it",
+        "under a disabled input in it",
+        "under an input in it, in a shadow tree",
+        "under an input of files beside it",
+        "under an input of text beside it",
         "frame of another site covered",
         "iframe of a shadow tree in front",
         "iframe of a closed shadow tree in front",

@@ -134,8 +134,9 @@ def drop_files(
         What the browser has.
 
     Raises:
-        AttachError: Something stands in front of the element, and is named, or the page does not accept what is dragged
-            there, and sees the files leave again; else as by `set_input_files`.
+        AttachError: Something stands in front of the element, and is named, such as a transparent input, which is for
+            `set_input_files`, or the page does not accept what is dragged there, and sees the files leave again; else
+            as by `set_input_files`.
 
     What `send` raises is raised, too.
 

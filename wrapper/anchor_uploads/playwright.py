@@ -141,9 +141,9 @@ def drop(
         What the browser has, as `attach` does.
 
     Raises:
-        AttachError: Something stands in front of the element, the page does not accept what is dropped there, the
-            browser cannot read the files or finds others than expected, or time is up. Where the page may have the
-            files all the same, it says so.
+        AttachError: Something stands in front of the element, such as a transparent input, which is for `attach`, the
+            page does not accept what is dropped there, the browser cannot read the files or finds others than expected,
+            or time is up. Where the page may have the files all the same, it says so.
         InvalidArgument: The timeout is no positive number.
         TypeError: The target is no element, or one of Playwright's other API.
 

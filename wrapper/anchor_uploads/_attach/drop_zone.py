@@ -139,18 +139,24 @@ def _drag(kind: str, point: Point, files: Sequence[RemoteFile]) -> Command:
 
 def _why(facts: Facts, where: Mapping[str, bool], guard: Mapping[str, Any], point: Point) -> Steps[str]:
     what = facts["markup"]
+    met = yield from call("met", guard)
+    found = met and (yield from call("inspect", {"objectId": met}, by_value=True))
+    # An input takes them by its default action, so a page that wants them there accepts nothing.
+    if found and found["file"] and not found["disabled"]:
+        return (
+            f"{found['markup']} lies over {what}, and is what takes files there; put them into it, with attach, or "
+            "set_input_files"
+        )
     if where["there"]:
         return (
             f"{what} does not take what is dropped on it: its page let the files be dragged over it and did not accept "
             "them (preventDefault on dragover). Find the element that does, or do first what makes it"
         )
-    obstacle = yield from call("obstacle", guard)
-    if obstacle is None:
+    if not found:
         return (
             f"nothing heard of a drag to {what}, at ({point[0]:g}, {point[1]:g}): that is out of sight, or something "
             "stands in front of its frame"
         )
-    found = yield from call("inspect", {"objectId": obstacle}, by_value=True)
     return (
         f"{found['markup']} stands in front of {what}; remove it, pass the position of a place that is free, or, if it "
         "takes the files and is there only while something is dragged, drop the files on the body"

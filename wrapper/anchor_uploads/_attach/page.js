@@ -160,7 +160,7 @@ export function watch(expected, ...documents) {
   const right = (files) => files.length === expected.length && files.every((file, at) => same(file, expected[at]));
   const accepted = (event) => event.defaultPrevented && event.dataTransfer.dropEffect !== 'none';
   let last = null;
-  let obstacle = null;
+  let met = null;
   let dropping = false;
   let refused = false;
   let dropped = null;
@@ -171,8 +171,10 @@ export function watch(expected, ...documents) {
   const hear = (node) => (event) => {
     if (!event.isTrusted || !event.dataTransfer?.types.includes('Files')) return;
     const [leaves, drops] = [event.type === 'dragleave', event.type === 'drop'];
-    if (!event.composedPath().includes(node)) {
-      if (!leaves) [last, obstacle, dropped] = [null, event.composedPath()[0], null];
+    const path = event.composedPath();
+    if (!leaves) [met] = path;
+    if (!path.includes(node)) {
+      if (!leaves) [last, dropped] = [null, null];
       keep(event);
       return;
     }
@@ -231,7 +233,7 @@ export function watch(expected, ...documents) {
     const came = dropped !== null && !refused;
     return { came, right: came && right(dropped), refused, found: dropped ?? [] };
   };
-  return { where, judge, obstacle: () => obstacle };
+  return { where, judge, met: () => met };
 }
 
 /** Called on what `watch` returned; tells whether the drag is over the element, and whether the page takes it. */
@@ -239,9 +241,9 @@ export function where() {
   return this.where();
 }
 
-/** Called on what `watch` returned; returns what the drag met in place of the element, or null. */
-export function obstacle() {
-  return this.obstacle();
+/** Called on what `watch` returned; returns the innermost element that the drag is over, or null. */
+export function met() {
+  return this.met();
 }
 
 /** Called on an element; returns its width and height in its own pixels, whatever it is scaled to. */
