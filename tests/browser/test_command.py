@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from anchor_uploads import Session, UploadClient
@@ -148,6 +149,33 @@ def test_where_one_file_fails_none_is_attached_and_each_is_told(
         assert told == {missing: "SourceError", **dict.fromkeys(command.paths)}
     else:
         assert sorted(line.split(" -> ")[0] for line in lines) == sorted(CONTENTS)
+
+
+@pytest.mark.parametrize("name", ["attach", "drop"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_every_further_file_would_meet_hides_no_end_of_one_that_was_begun(
+    as_json: bool, name: str, page: Any, site: FormSite, command: Command, client: UploadClient
+) -> None:
+    page.goto(site.url(attributes="multiple"))
+    for fault in ({"delay": 0.5}, {"status": 403}):
+        httpx.post(
+            f"{client.settings.base_url}/local/faults",
+            headers={"anchor-api-key": client.settings.api_key},
+            json={"operation": "upload_file", **fault},
+            trust_env=False,
+        ).raise_for_status()
+    done = command(name, *command.paths, "--selector", "input", *["--json"] * as_json)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert "failed with 403" in done.stderr
+    lines = done.stdout.splitlines()
+    if as_json:
+        told = [json.loads(line) for line in lines]
+        assert sorted(line["file"] for line in told) == sorted(command.paths)
+        assert sorted(line.get("error", {}).get("type", "") for line in told) == ["", "AuthenticationFailed"]
+    else:
+        assert len(lines) == 1
+    assert page.locator("input").evaluate("input => input.files.length") == 0
 
 
 def test_the_browser_is_where_the_environment_says(

@@ -371,9 +371,44 @@ def test_what_every_further_file_would_meet_ends_it_at_the_first(
     arguments = ["-r", str(tmp_path), "--concurrency", "1", "--json"]
     assert main(["upload", session or session_id, *arguments]) == status
     out, error = capsys.readouterr()
-    assert "message" in json.loads(one_line(out))["error"]
-    one_line(error)
+    told = json.loads(one_line(out))["error"]["message"]
+    assert error == f"0 uploaded, 1 failed, the others were not begun\nanchor-uploads: {told}\n"
     assert len(anchor.requests) == before + 1
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("sibling", [{}, {"status": 401}, {"status": 400}])
+@pytest.mark.parametrize(("status", "expected"), [(401, 3), (403, 3), (404, 4)])
+def test_what_every_further_file_would_meet_hides_no_end_of_one_that_was_begun(
+    status: int,
+    expected: int,
+    sibling: dict[str, int],
+    as_json: bool,
+    session_id: str,
+    tmp_path: Path,
+    anchor: LocalServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for index in range(8):
+        (tmp_path / f"{index}.txt").write_bytes(b"x")
+    anchor.faults.add("upload_file", delay=0.5, **sibling)
+    anchor.faults.add("upload_file", status=status)
+    try:
+        arguments = ["-r", str(tmp_path), "--concurrency", "2", *["--json"] * as_json]
+        assert main(["upload", session_id, *arguments]) == expected
+    finally:
+        anchor.faults.clear()
+    out, error = capsys.readouterr()
+    *failed, summary, last = error.splitlines()
+    uploaded = len(anchor.uploads(session_id))
+    assert uploaded == (0 if sibling else 1)
+    assert summary == f"{uploaded} uploaded, {2 - uploaded} failed, the others were not begun"
+    assert f"failed with {status}" in last
+    assert len(failed) == 1 - uploaded
+    told = [*map(json.loads, out.splitlines())] if as_json else out.splitlines()
+    assert len(told) == (2 if as_json else uploaded)
+    if as_json:
+        assert {"anchor-uploads: " + line["error"]["message"] for line in told if "error" in line} >= {last}
 
 
 def test_upload_from_standard_input(

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from anchor_uploads import AuthenticationFailed, InvalidArgument, SessionNotFound, SourceError
@@ -62,11 +63,16 @@ class Telling:
         self._quiet = quiet
         self._tell_uploaded = hold or self._print_done
         self._started: dict[str, float] = {}
+        self._of_all: Exception | None = None
         self._terminal = Console(stderr=True, quiet=quiet, force_terminal=None if sys.stderr.isatty() else False)
         # Asked now, for the bars put something else in the streams' place.
         drawn = self._terminal.is_interactive and not quiet
         self._on_terminal = [drawn and stream.isatty() for stream in (sys.stdout, sys.stderr)]
         self.bar = ProgressBar(files=len(paths), size=_size(paths), console=self._terminal)
+
+    def wanted(self, items: Iterable[Any]) -> Iterable[Any]:
+        """Give what is to be uploaded, as long as none has met what each further one would meet, too."""
+        return takewhile(lambda _item: self._of_all is None, items)
 
     def progress(self, progress: UploadProgress) -> None:
         self._started.setdefault(progress.name, time.monotonic())
@@ -79,20 +85,26 @@ class Telling:
             self._uploaded(result)
             return
         self.bar.forget(result.name or "")
+        # Raised here, it would keep what ends of the others from being told.
+        if self._of_all is None and isinstance(result.error, _OF_ALL):
+            self._of_all = result.error
         self.failed(result.index, result.error)
-        if isinstance(result.error, _OF_ALL):
-            raise result.error
 
     def failed(self, index: int, error: Exception) -> None:
         path, text = self._paths[index], in_words_of_the_command(error)
         if self._as_json:
             self._print(json.dumps({"file": path, "error": {"type": type(error).__name__, "message": text}}))
-        if not isinstance(error, _OF_ALL):
+        if error is not self._of_all:
             self._complain(f"{path}: {text}")
 
     def warn(self, report: UploadReport) -> None:
         for warning in report.warnings:
             self._complain(warning)
+
+    def raise_what_ended_it(self) -> None:
+        """Raise what each further file would have met, too, if one has met such a thing."""
+        if self._of_all is not None:
+            raise self._of_all
 
     def _complain(self, text: str) -> None:
         self._print(f"anchor-uploads: {printable(text)}", complaint=True)

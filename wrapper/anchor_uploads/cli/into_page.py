@@ -117,9 +117,10 @@ async def _into_page(options: dict[str, Any], give: Callable[..., Any]) -> int:
             try:
                 with telling.bar:
                     report = await client.upload_files(
-                        session_id, paths, on_progress=telling.progress, on_result=telling.result
+                        session_id, telling.wanted(paths), on_progress=telling.progress, on_result=telling.result
                     )
                 telling.warn(report)
+                telling.raise_what_ended_it()
                 if report.failed:
                     return 1
                 attached = await give(target, report.uploaded, timeout=patience)

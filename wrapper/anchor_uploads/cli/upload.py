@@ -106,7 +106,7 @@ def _upload(session_id: str, items: list[Any], telling: Telling, options: dict[s
     with UploadClient(**settings(options)) as client, telling.bar:
         report = client.upload_files(
             session_id,
-            items,
+            telling.wanted(items),
             concurrency=options["concurrency"],
             checksum=options["checksum"],
             on_progress=telling.progress,
@@ -114,7 +114,10 @@ def _upload(session_id: str, items: list[Any], telling: Telling, options: dict[s
         )
     telling.warn(report)
     if len(items) > 1 and not options["quiet"]:
-        print(f"{len(report.uploaded)} uploaded, {len(report.failed)} failed", file=sys.stderr)
+        all_begun = len(report.uploaded) + len(report.failed) == len(items)
+        rest = "" if all_begun else ", the others were not begun"
+        print(f"{len(report.uploaded)} uploaded, {len(report.failed)} failed{rest}", file=sys.stderr)
+    telling.raise_what_ended_it()
     return 1 if report.failed else 0
 
 
