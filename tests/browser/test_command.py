@@ -95,16 +95,21 @@ def received() -> list[Received]:
     return [Received(name, len(content), sha256(content).hexdigest()) for name, content in CONTENTS.items()]
 
 
+def with_secrets(url: str) -> str:
+    """The same page, at an address that nobody may see."""
+    return url.replace("//", f"//me:{'a-secret' * 12}@") + "&token=a-secret#it's-a-secret"
+
+
 @pytest.mark.parametrize("place", ["main", "same-origin", "cross-origin", "shadow"])
 def test_attach_uploads_and_puts_the_files_into_the_input(
     place: str, page: Any, site: FormSite, command: Command
 ) -> None:
-    page.goto(site.url(place, "multiple"))
+    page.goto(with_secrets(site.url(place, "multiple")))
     done = command("attach", *command.paths, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(file["name"], file["size"], file["page"]) for file in told] == [
-        (name, len(content), page.url) for name, content in CONTENTS.items()
+        (name, len(content), f"{site.origin}/{place}") for name, content in CONTENTS.items()
     ]
     frame = page.frames[-1]
     frame.locator("button").last.click()
@@ -195,6 +200,7 @@ def test_the_browser_is_where_the_environment_says(
         (["--selector", "body *"], "elements match 'body *', and one is needed"),
         (["--selector", "###"], "'###' cannot be looked for: "),
         (["--page", "elsewhere"], "Pages looked at: none"),
+        (["--page", "token=a-secret", "--selector", "#none"], "Pages looked at: {origin}/it%27s\n"),
         (["--cdp-url", "ws://127.0.0.1:9/?apiKey=a-secret"], "cannot be used"),
         # Playwright tells of this one with a path that it has not.
         (["--cdp-url", "http://me:a-secret@{host}?apiKey=a-secret"], "cannot be used"),
@@ -203,7 +209,8 @@ def test_the_browser_is_where_the_environment_says(
 def test_nothing_is_uploaded_for_an_element_that_is_not_there(
     arguments: list[str], told: str, page: Any, site: FormSite, command: Command, client: UploadClient, session: Session
 ) -> None:
-    page.goto(site.url())
+    site.put("it's", "<input type=file><b></b>")
+    page.goto(with_secrets(f"{site.origin}/it's?attributes"))
     uploads = Path(str(client.upload_file(session.id, b"", filename="a").path)).parent
     before = {path: path.stat() for path in uploads.iterdir()}
     host = urlsplit(client.settings.base_url).netloc
@@ -211,7 +218,7 @@ def test_nothing_is_uploaded_for_an_element_that_is_not_there(
     assert {path: path.stat() for path in uploads.iterdir()} == before
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
-    assert told in done.stderr
+    assert told.format(origin=site.origin) in done.stderr
     assert "a-secret" not in done.stderr
 
 
@@ -238,7 +245,8 @@ def test_of_several_pages_the_address_tells_which(page: Any, context: Any, site:
         ambiguous = command("attach", *command.paths)
         assert ambiguous.returncode == 1
         assert "2 elements match" in ambiguous.stderr
-        assert command("attach", *command.paths, "--page", "mine").returncode == 0
+        done = command("attach", *command.paths, "--page", "mine")
+        assert [line.partition(" of ")[2] for line in done.stdout.splitlines()] == [f"{site.origin}/main"] * 2
     finally:
         other.close()
     assert page.locator("input").evaluate("input => input.files.length") == 2

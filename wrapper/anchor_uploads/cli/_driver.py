@@ -1,4 +1,4 @@
-"""Playwright's driver, in commands that may end at any time, and what it says of errors."""
+"""Playwright's driver, in commands that may end at any time, and what it says of errors and pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from anchor_uploads._sources.names import without_urls_secrets
 
 if TYPE_CHECKING:
-    from playwright.async_api import Error
+    from playwright.async_api import Error, Page
 
 
 @contextmanager
@@ -40,3 +40,9 @@ def tidy_driver() -> Iterator[None]:
 def problem(error: Error) -> str:
     """Return what Playwright says, in one line and without what its URLs hold that may be secret."""
     return without_urls_secrets(error.message.splitlines()[0])
+
+
+def address(page: Page) -> str:
+    """Return where a page is, without what in that may be secret."""
+    # In a text, an apostrophe would be the end of the URL.
+    return without_urls_secrets(page.url.replace("'", "%27"))

@@ -14,7 +14,7 @@ import attrs
 import click
 
 from anchor_uploads._human import human_size, printable
-from anchor_uploads.cli._driver import problem, tidy_driver
+from anchor_uploads.cli._driver import address, problem, tidy_driver
 from anchor_uploads.cli._shared import SECONDS, Function, as_json, attempt_options, settings
 from anchor_uploads.cli._streams import say
 from anchor_uploads.cli._telling import Telling, parts_of
@@ -129,12 +129,12 @@ async def _into_page(options: dict[str, Any], give: Callable[..., Any]) -> int:
                 # What is in the session, and perhaps in no page.
                 for line in uploaded:
                     say(line, done=line)
-            address = target.page.url
+            where = address(target.page)
     for file in attached:
         if options["as_json"]:
-            line = json.dumps({**attrs.asdict(file), "page": address})
+            line = json.dumps({**attrs.asdict(file), "page": where})
         else:
-            line = printable(f"{file.name}  {human_size(file.size)}  in {options['selector']} of {address}")
+            line = printable(f"{file.name}  {human_size(file.size)}  in {options['selector']} of {where}")
         say(line, done=line)
     return 0
 
@@ -189,7 +189,7 @@ async def _found(browser: Browser, options: dict[str, Any]) -> Locator:
                 break
             await anyio.sleep(_LOOK_SECONDS)
     number = sum(count for _locator, count in found)
-    shown = ", ".join(f"{page.url:.80}" for page in pages) or "none"
+    shown = ", ".join(f"{address(page):.80}" for page in pages) or "none"
     raise RuntimeError(
         f"{number or 'no'} elements match {selector!r}, and one is needed; name another with --selector, or the page "
         f"with --page. Pages looked at: {shown}"
