@@ -116,6 +116,36 @@ def test_the_environment_survives_a_project_that_cleans_it(tmp_path: Path) -> No
     assert "2 passed" in said, said
 
 
+@pytest.mark.skipif(os.name == "nt", reason="both spellings name one variable there")
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": ".corp,10.0.0.0/8"}, ".corp,10.0.0.0/8,127.0.0.1,localhost"),
+        ({"no_proxy": "localhost,.corp"}, "localhost,.corp,127.0.0.1"),
+        ({"NO_PROXY": ".upper", "no_proxy": ".lower"}, ".lower,127.0.0.1,localhost"),
+        ({"NO_PROXY": ".upper", "no_proxy": ""}, ".upper,127.0.0.1,localhost"),
+        ({"NO_PROXY": "*"}, "*"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+    ids=str,
+)
+def test_what_was_asked_without_a_proxy_still_is(
+    variables: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    said = run(
+        tmp_path,
+        "import os\n"
+        "def test_it(anchor_client):\n"
+        f"    assert [os.environ[name] for name in ('NO_PROXY', 'no_proxy')] == [{expected!r}] * 2\n",
+    )
+    assert "1 passed" in said, said
+
+
 def test_faults_last_for_one_test(tmp_path: Path) -> None:
     said = run(
         tmp_path,

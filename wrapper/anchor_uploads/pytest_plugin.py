@@ -129,6 +129,10 @@ def _lead_to(server: LocalServer, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ANCHORBROWSER_API_KEY", server.api_key)
     environment.setenv("ANCHORBROWSER_BASE_URL", server.base_url)
     # Our clients ask no proxy for this machine; others in the tests would, and tell it the key.
+    # They ask the lower case first, so what stood in one alone has to stand in both.
+    hosts = [host for host in (os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")).split(",") if host]
+    # All hosts, to some of them only as long as it is alone.
+    if hosts != ["*"]:
+        hosts += ["127.0.0.1", "localhost"]
     for name in ("NO_PROXY", "no_proxy"):
-        hosts = [host for host in os.environ.get(name, "").split(",") if host]
-        environment.setenv(name, ",".join(dict.fromkeys([*hosts, "127.0.0.1", "localhost"])))
+        environment.setenv(name, ",".join(dict.fromkeys(hosts)))
