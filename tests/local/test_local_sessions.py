@@ -236,6 +236,7 @@ def test_every_operation_demands_the_key(anchor: Anchor, method: str, path: str,
 
 def test_other_paths_and_methods_are_answered_in_the_same_shape(anchor: Anchor, session_id: str) -> None:
     error_of(anchor.client.get("/unknown"), 404)
+    error_of(anchor.client.get("/healthz/"), 404)
     error_of(anchor.client.post("/"), 405)
     reply = anchor.client.put(f"/v1/sessions/{session_id}")
     error_of(reply, 405)
@@ -259,6 +260,11 @@ HAS = (
         ("GET", "/v1/sessions/{}/downloads"),
         ("PUT", "/v1/sessions/{}/a/b"),
         ("POST", "/v2/tasks/{}/run"),
+        # A redirect would lead out of a proxy's scheme and path.
+        ("POST", "/v1/sessions/"),
+        ("GET", "/v1/sessions/{}/"),
+        ("DELETE", "/v1/sessions/all/"),
+        ("POST", "/v1/sessions/{}/uploads/"),
     ],
 )
 def test_an_operation_that_the_local_anchor_has_not_got_is_named_and_so_are_those_it_has(

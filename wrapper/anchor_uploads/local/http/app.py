@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -159,7 +160,7 @@ def create_app(
         session.touch()
         return JSONResponse({"webSocketDebuggerUrl": cdp_url(hosts.base_url(request.headers), api_key, session.id)})
 
-    return Starlette(
+    return _Application(
         routes=[
             Route("/v1/sessions", create_session, methods=["POST"]),
             *(Route(path, _not_here, methods=[method]) for method, path in _NOT_HERE),
@@ -186,6 +187,14 @@ def create_app(
         exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )
+
+
+class _Application(Starlette):
+    """One that redirects no path with a slash at its end: the URL would be another than a proxy's clients reach."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.router.redirect_slashes = False
 
 
 class _RequireKey:
