@@ -16,6 +16,7 @@ import pytest
 from anchor_browser_api_models import ErrorResponse, UploadFailed, UploadSessionNotFound
 from anchor_uploads import OutcomeUnknown, UploadClient
 from anchor_uploads.local.faults import OPERATIONS, Fault, Faults
+from anchor_uploads.local.http.app import _NOT_HERE
 
 if TYPE_CHECKING:
     from conftest import Anchor
@@ -86,6 +87,15 @@ def test_faults_of_all_sessions_are_not_those_of_one(anchor: Anchor, session_id:
     assert [fault.operation for fault in faults.pending] == ["get_session", "end_session"]
     for method in ("GET", "DELETE"):
         assert anchor.client.request(method, f"/v1/sessions/{session_id}").status_code == 500
+
+
+@pytest.mark.parametrize(("method", "path"), [*_NOT_HERE, ("GET", "/v1/sessions/all"), ("POST", "/v1/sessions/")])
+def test_what_is_no_operation_meets_no_fault(anchor: Anchor, faults: Faults, method: str, path: str) -> None:
+    for operation in OPERATIONS:
+        faults.add(operation, status=503)
+    pending = faults.pending
+    assert anchor.client.request(method, path).status_code in (405, 501)
+    assert faults.pending == pending
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 400, 429, 500, 520, 599])

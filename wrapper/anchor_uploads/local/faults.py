@@ -27,7 +27,8 @@ __all__ = ["OPERATIONS", "Fault", "Faults"]
 _ROUTES = (
     ("upload_file", "POST", re.compile(r"/v1/sessions/([^/]+)/uploads")),
     ("create_session", "POST", re.compile(r"/v1/sessions()")),
-    ("get_session", "GET", re.compile(r"/v1/sessions/([^/]+)")),
+    # Without the words that are no session's id here.
+    ("get_session", "GET", re.compile(r"/v1/sessions/(?!(?:all|history|pending-interventions)\Z)([^/]+)")),
     ("list_sessions", "GET", re.compile(r"/v1/sessions/all/status()")),
     # Before the one whose path fits it, too.
     ("end_all_sessions", "DELETE", re.compile(r"/v1/sessions/all()")),
