@@ -511,6 +511,29 @@ def test_advice_names_options_that_there_are(
     assert advice in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("name", ["two  blanks", " one  before and behind "])
+@pytest.mark.parametrize("options", [[], ["--json"], ["--dry-run"]])
+def test_an_error_names_the_file_as_it_is_called(
+    options: list[str], name: str, session_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / name)
+    assert main(["upload", session_id, path, *options]) == 1
+    out, error = capsys.readouterr()
+    told = json.loads(out)["error"]["message"] if "--json" in options else error
+    assert f"{path!r} does not exist" in told
+
+
+def test_an_error_of_several_lines_is_told_on_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError(" what  happened:\r\n\n    here \n")
+
+    monkeypatch.setattr(UploadClient, "list_sessions", fail)
+    assert main(["session", "list"]) == 1
+    assert capsys.readouterr().err == "anchor-uploads: what  happened: here\n"
+
+
 def test_a_wrong_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ANCHORBROWSER_API_KEY", "a-wrong-key")
     assert main(["session", "start"]) == 3

@@ -24,7 +24,8 @@ _WORDS = {
 
 def in_words_of_the_command(error: Exception) -> str:
     """Return the error's text, on one line."""
-    text = " ".join(str(error).split())
+    # Blanks within a line may be those of a file's name.
+    text = " ".join(filter(None, map(str.strip, str(error).splitlines())))
     for argument, option in _WORDS.items():
         text = text.replace(argument, option)
     return text
