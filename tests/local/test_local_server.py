@@ -327,6 +327,11 @@ def test_a_wildcard_address_has_a_url_that_works() -> None:
         {"port": "80"},
         {"port": True},
         {"port": None},
+        {"host": "\u00e4..b", "allow_remote": True},
+        {"host": "\u00e4" * 70, "allow_remote": True},
+        {"host": "\udce4", "allow_remote": True},
+        {"host": "a\0b", "allow_remote": True},
+        {"host": None, "allow_remote": True},
     ],
     ids=str,
 )

@@ -650,7 +650,16 @@ def test_what_a_shell_asks_is_completed() -> None:
     ]
 
 
-@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--max-sessions", "0"], ["--host", "0.0.0.0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "70000"],
+        ["--max-sessions", "0"],
+        ["--host", "0.0.0.0"],
+        ["--host", "\u00e4..b", "--allow-remote"],
+        ["--host", "\u00e4" * 70, "--allow-remote"],
+    ],
+)
 def test_what_the_server_cannot_be_told_is_status_2_and_one_line(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

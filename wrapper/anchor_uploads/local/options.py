@@ -29,6 +29,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _can_be_asked_for(host: Any) -> bool:
+    try:
+        # As sockets write it, whose own error is none of the system's.
+        return b"\0" not in host.encode("idna")
+    except (AttributeError, UnicodeError):
+        return False
+
+
 def _key(given: str | None) -> str:
     return secrets.token_urlsafe(24) if given is None else given
 
@@ -37,7 +45,9 @@ def _directory(given: str | os.PathLike[str] | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-def _host(options: Options, _attribute: Attribute[Any], host: str) -> None:
+def _host(options: Options, _attribute: Attribute[Any], host: Any) -> None:
+    if not _can_be_asked_for(host):
+        raise ValueError(f"host {host!r} is neither an address nor a machine's name; pass one, such as 127.0.0.1")
     if not options.allow_remote and not is_loopback(host):
         raise ValueError(
             f"host {host!r} may let other machines in; pass allow_remote=True (--allow-remote) if they shall be, "
