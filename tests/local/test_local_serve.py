@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -66,6 +67,12 @@ def serving(tmp: Path, *arguments: str, before: tuple[str, ...] = (), key: str |
 def use(server: Serving) -> str:
     with server.client() as client, client.session() as session:
         client.upload_file(session.id, b"x", filename="a.txt")
+        headers = {"anchor-api-key": server.key, "content-type": "multipart/form-data; boundary=b"}
+        httpx.post(f"{server.url}/v1/sessions/{session.id}/uploads", headers=headers, content=b"x", trust_env=False)
+        url = httpx.URL(server.url)
+        with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+            connection.sendall(b"nonsense\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
         httpx.get(f"{server.url}/v1/x%1b[31m?apiKey={server.key}", trust_env=False)
         return session.id
 
@@ -77,6 +84,7 @@ def test_a_line_is_told_for_each_request(tmp_path: Path, wait_until: WaitUntil, 
         lines = [
             "POST /v1/sessions 200",
             f"POST /v1/sessions/{session}/uploads 200",
+            f"POST /v1/sessions/{session}/uploads 400",
             r"GET /v1/x\x1b[31m 401",
             f"DELETE /v1/sessions/{session} 200",
         ]

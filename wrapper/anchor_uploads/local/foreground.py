@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import signal
@@ -45,6 +46,9 @@ def serve(server: LocalServer, *, tell_requests: bool = False, tell_sessions: bo
         elif tell_requests:
             teller.tell(_line(what))
 
+    # Of bad requests, which they warn of, their senders are told by the answers. Errors are still told here.
+    for logger in ("uvicorn", "python_multipart"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     server.tell_to(listen)
     ended_by: list[int] = []
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
