@@ -95,6 +95,24 @@ def test_live_takes_the_service_from_the_environment_and_hashes_in_the_page(fold
     assert service.api_key not in text
 
 
+@needs_browser
+@pytest.mark.parametrize("below", [[], ["sub", "folder"]])
+def test_where_no_picture_can_go_nothing_is_begun(folder: Path, below: list[str]) -> None:
+    (folder / "output").write_bytes(b"")
+    demo = Demo(folder, "--output", str(folder.joinpath("output", *below)))
+    status, text = demo.finish()
+    assert (status, text.count("\n")) == (2, 1), text
+    assert f"--output: {str(folder / 'output')!r} is no directory" in text
+
+
+@needs_browser
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="all may write everywhere")
+def test_a_directory_that_cannot_be_written_to_is_refused_at_once(folder: Path) -> None:
+    (folder / "output").mkdir(mode=0o500)
+    status, text = Demo(folder).finish()
+    assert (status, text.count("\n")) == (2, 1), text
+
+
 def test_without_a_browser_it_shows_the_rest_and_says_how_to_get_one(folder: Path) -> None:
     status, text = Demo(folder, "--size-mib", "3", env={"ANCHOR_UPLOADS_BROWSER": "/nonexistent"}).finish()
     assert status == 0, text

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from anchor_uploads import UploadClient, UploadedFile
+from anchor_uploads import InvalidArgument, UploadClient, UploadedFile
 from anchor_uploads._human import human_size
 from anchor_uploads.cli._shared import MIB, speed
 from anchor_uploads.cli._streams import say
@@ -47,9 +47,12 @@ class Outcome:
 def show(*, live: bool, size_mib: int, output: Path) -> int:
     """Show it, step by step on stdout; 0 if the bytes that arrived are the file's, else 1.
 
-    Raises the errors of `UploadClient`, `BrowserNotFound`, and `RuntimeError` for what goes wrong in the page.
+    Raises the errors of `UploadClient`, `InvalidArgument` also where no picture can go, `BrowserNotFound`, and
+    `RuntimeError` for what goes wrong in the page.
     """
     why_no_page = _why_no_page(live)
+    if why_no_page is None:
+        _check_output(output)
     with clean_up_in_peace() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="anchor-uploads-demo-")))
         if live:
@@ -147,6 +150,12 @@ def _why_no_page(live: bool) -> str | None:
         return None if find_browser() else str(BrowserNotFound())
     except BrowserNotFound as error:
         return str(error)
+
+
+def _check_output(output: Path) -> None:
+    there = next((path for path in (output, *output.parents) if os.path.lexists(path)), output)
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise InvalidArgument(f"--output: {str(there)!r} is no directory that can be written to")
 
 
 @contextmanager
