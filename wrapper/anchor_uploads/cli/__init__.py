@@ -2,7 +2,7 @@
 
 Exit status, the first that applies:
 
-130  interrupted: by Ctrl-C, by SIGTERM, by the end of the terminal
+130  interrupted: by Ctrl-C, by SIGTERM, by the end of the terminal; but `serve`, which all of these end, by Ctrl-C only
 2    the command cannot be carried out as it was given; nothing was sent
 3    the API key is missing from the service's view, wrong, or not allowed to do this
 4    there is no such session

@@ -45,7 +45,7 @@ def serve(**options: Any) -> int:
     """Run the Anchor API on this machine.
 
     Each session has a real Chromium. The first line printed is its URL; a line on stderr tells of each request. Ctrl-C
-    ends it, its sessions and their files.
+    ends it, its sessions and their files; so does SIGTERM, with status 0.
     """
     if options["quiet"] and options["verbose"]:
         raise click.UsageError("--quiet and --verbose exclude each other")

@@ -29,7 +29,7 @@ _LINES = 10_000
 
 
 def serve(server: LocalServer, *, tell_requests: bool = False, tell_sessions: bool = False) -> int:
-    """Run a server until Ctrl-C or SIGTERM, and return the exit code: 130 or 0.
+    """Run a server until Ctrl-C or SIGTERM, and return the exit code: 130 for Ctrl-C, else 0.
 
     The first line on stdout is the URL, alone; the key and hints follow. On stderr there can be a line for each request
     (`tell_requests`), and for each start and end of a session (`tell_sessions`). Also stops for SIGHUP
