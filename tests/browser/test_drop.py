@@ -459,6 +459,6 @@ def test_what_is_dropped_and_what_it_is_dropped_on_can_be_named_wrongly(
 ) -> None:
     with pytest.raises(AttachError, match="not an absolute path"):
         twin.drop(page.locator("#nowhere"), RemoteFile("report.pdf", 5), timeout=1)
-    for position in [(1, 2, 3), {"x": 1, "y": 2}, "ab", (1, "2"), (float("nan"), 1)]:
+    for position in [(1, 2, 3), (1,), {"x": 1, "y": 2}, "ab", (1, "2"), (float("nan"), 1)]:
         with pytest.raises(TypeError, match="position"):
             twin.drop(page.locator("#nowhere"), files[0], position=position, timeout=1)

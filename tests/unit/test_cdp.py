@@ -18,6 +18,7 @@ import pytest
 import anchor_uploads
 from anchor_uploads import AttachError, UploadedFile
 from anchor_uploads._attach import expected
+from anchor_uploads._attach.drop_zone import within
 from anchor_uploads.cdp import (
     DIGEST_LIMIT,
     AttachedFileReplaced,
@@ -279,8 +280,18 @@ def test_who_gives_up_waits_for_nothing_more(browser: Browser) -> None:
     assert browser.methods()[-1] == "Runtime.callFunctionOn"
 
 
-def test_a_failure_in_the_page_s_browser_is_told(browser: Browser) -> None:
-    details = {"text": "Uncaught", "exception": {"description": "TypeError: no such thing\n    at line 1"}}
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        (
+            {"text": "Uncaught", "exception": {"description": "TypeError: no such thing\n    at line 1"}},
+            "TypeError: no such thing",
+        ),
+        ({"text": "Uncaught"}, "Uncaught"),
+        ({}, "no reason given"),
+    ],
+)
+def test_a_failure_in_the_page_s_browser_is_told(browser: Browser, details: dict[str, Any], told: str) -> None:
     original = browser.send
 
     def send(method: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -288,7 +299,7 @@ def test_a_failure_in_the_page_s_browser_is_told(browser: Browser) -> None:
             return {"result": {}, "exceptionDetails": details}
         return original(method, params)
 
-    with pytest.raises(AttachError, match=r"TypeError: no such thing$"):
+    with pytest.raises(AttachError, match=f"{told}$"):
         set_input_files(send, NODE, FILE)
 
 
@@ -319,6 +330,16 @@ def test_an_input_that_cannot_take_the_file_is_left_alone(browser: Browser, fact
     with pytest.raises(AttachError, match=says):
         call_sync(browser, NODE, FILE)
     assert "our-object" not in browser.inputs()
+
+
+@pytest.mark.parametrize(
+    ("right", "down", "expected"),
+    [(0, 0, (1, 2)), (1, 0, (11, 3)), (1, 1, (14, 13)), (0, 1, (2, 9)), (0.5, 0, (6, 2.5)), (0.5, 0.5, (7, 6.75))],
+)
+def test_a_place_in_a_quad_is_told_by_parts_of_its_sides(
+    right: float, down: float, expected: tuple[float, float]
+) -> None:
+    assert within((1, 2, 11, 3, 14, 13, 2, 9), right, down) == expected
 
 
 @pytest.mark.parametrize(
@@ -388,8 +409,9 @@ def test_accept(browser: Browser, accept: str, seen: str, declared: str | None, 
     if allowed:
         call_sync(browser, NODE, file)
     else:
-        with pytest.raises(AttachError, match="ignore_accept=True"):
+        with pytest.raises(AttachError, match="ignore_accept=True") as caught:
             call_sync(browser, NODE, file)
+        assert f"but 'a.txt' is {seen or 'of no type it knows'}; " in str(caught.value)
 
 
 @pytest.mark.parametrize(

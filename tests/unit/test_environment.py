@@ -101,6 +101,7 @@ def test_no_proxy_is_asked_for_this_machine_itself(host: str, through: bool, mon
         ("ALL_PROXY", "socks5://user:secret@localhost:1080", r"pip install 'httpx\[socks\]'"),
         ("HTTPS_PROXY", "http://", "http://host:port"),
         ("HTTPS_PROXY", "http://user:secret@proxy:99999", "http://host:port"),
+        ("HTTPS_PROXY", "http://user:secret@proxy:0", "http://host:port"),
         ("https_proxy", "gopher://proxy", "unset the variable"),
         ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE='/no/such/file'.*unset"),
     ],
@@ -108,10 +109,13 @@ def test_no_proxy_is_asked_for_this_machine_itself(host: str, through: bool, mon
 def test_what_cannot_be_used_is_refused_with_the_variable_and_the_cure(
     kind: type[Any], variable: str, value: str, cure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Of the same text, and of no meaning here.
+    monkeypatch.setenv("ALL_OF_IT", value)
     monkeypatch.setenv(variable, value)
     with pytest.raises(InvalidArgument, match=cure) as caught:
         kind(api_key=KEY)
     assert variable in str(caught.value)
+    assert "ALL_OF_IT" not in str(caught.value)
     assert "secret" not in str(caught.value)
 
 

@@ -88,8 +88,8 @@ def test_an_error_of_the_service_is_a_failure_of_one_file(call: Call, raw_server
 def test_names_that_collide_are_refused_before_anything_is_sent(
     call: Call, kind: type, raw_server: RawServer, tmp_path: Path
 ) -> None:
-    files = kind([tmp_path / "x" / "a.txt", ("b.txt", b""), tmp_path / "y" / "a.txt"])
-    with pytest.raises(SourceError, match=r"files 1 and 3 \('.*x.a.txt' and '.*y.a.txt'\) are both called 'a.txt'"):
+    files = kind([b"nameless", tmp_path / "x" / "a.txt", ("b.txt", b""), tmp_path / "y" / "a.txt"])
+    with pytest.raises(SourceError, match=r"files 2 and 4 \('.*x.a.txt' and '.*y.a.txt'\) are both called 'a.txt'"):
         call(raw_server.base_url, "upload_files", SESSION, files)
     assert raw_server.connections == 0
 

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import pickle
+import re
 import socket
 import threading
 import time
@@ -394,11 +395,24 @@ def test_a_saved_file_is_not_reported_as_failed(call: Call, row: str, raw_server
     with pytest.warns(UserWarning, match=place) as warned:
         uploaded: UploadedFile = call(raw_server.base_url, "upload_file", SESSION, b"x", **NAMED)
     assert [warning.category for warning in warned] == [anchor_uploads.ContractDrift]
+    assert str(warned[0].message).startswith("upload: done, but ")
     # Python keeps the text of each warning.
     assert SESSION not in str(warned[0].message)
     said = {"status": None, "message": None, "path": None, **known}
     assert {name: getattr(uploaded, name) for name in said} == said
     assert len(raw_server.requests) == 1
+
+
+@both
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(("said", "told"), [("x" * 300, "x" * 300), ("x" * 301, "x" * 300 + "…")])
+def test_what_a_service_says_at_length_is_told_in_short(
+    call: Call, status: int, said: str, told: str, raw_server: RawServer
+) -> None:
+    raw_server.script = [answer(status, said.encode() if status == 200 else {"error": {"code": 1, "message": said}})]
+    with pytest.raises(AnchorUploadsError) as caught:
+        call(raw_server.base_url, "upload_file", SESSION, b"x", **NAMED)
+    assert re.search("x{99,}…?", str(caught.value))[0] == told  # type: ignore[index]
 
 
 OTHER = "8f2b0f6c-5d4c-4c76-9f6b-1f1f7f6f2a10"
