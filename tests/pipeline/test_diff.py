@@ -504,6 +504,31 @@ def test_another_value_of_a_discriminator_widens_what_is_taken(was: str, now: st
     assert worst(diff(told_apart(was), told_apart(now))) is expected
 
 
+TOLD_APART = {"oneOf": [A, B], "discriminator": {"propertyName": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, None),
+        ({"propertyName": "b"}, BREAKING),
+        ({"mapping": {"x": f"{SCHEMAS}M"}}, BREAKING),
+    ],
+)
+def test_how_alternatives_are_told_apart_counts_below_a_keyword_that_is_one_thing(
+    change: Any, expected: Impact | None
+) -> None:
+    now = {**TOLD_APART, "discriminator": {**TOLD_APART["discriminator"], **change}}
+    found = diff(document(request={"contains": TOLD_APART}, M=A), document(request={"contains": now}, M=A))
+    assert worst(found) is expected
+
+
+def test_what_told_alternatives_apart_is_told_with_what_does() -> None:
+    now = {**TOLD_APART, "discriminator": {"propertyName": "b"}}
+    (change,) = diff(document(request=TOLD_APART), document(request=now))
+    assert (change.old, change.new) == ({"propertyName": "a", "mapping": {}}, {"propertyName": "b", "mapping": {}})
+
+
 def test_without_a_mapping_the_component_s_name_is_what_is_sent() -> None:
     assert {change.what for change in diff(animals(mapped=False), animals(cat="Feline", mapped=False))} == {
         "discriminator, 'Cat'",
@@ -627,8 +652,13 @@ def test_a_security_scheme_is_what_it_is_on_the_wire(old: Any, new: Any, changed
 
 
 def test_that_no_key_is_asked_for_any_more_is_said() -> None:
-    assert "no key" in str(diff(secured(key=KEY_OF_A), secured()))
-    assert "no key" in str(diff(secured(), secured(key=KEY_OF_A)))
+    changes = [*diff(secured(key=KEY_OF_A), secured()), *diff(secured(), secured(key=KEY_OF_A))]
+    assert [change.what for change in changes] == [
+        "no longer enough: key",
+        "now enough: no key",
+        "no longer enough: no key",
+        "now enough: key",
+    ]
 
 
 def test_a_value_is_told_as_it_is_written() -> None:
@@ -795,6 +825,12 @@ def with_encoding(header: Any, **schemas: Any) -> dict[str, Any]:
     return held
 
 
+def with_tag(**said: str) -> dict[str, Any]:
+    held = document()
+    held["paths"]["/a"]["post"]["tags"] = ["a"]
+    return {**held, "tags": [{"name": "a", **said}]} if said else held
+
+
 def with_links(link: Any) -> dict[str, Any]:
     held = document()
     held["paths"]["/a"]["post"]["responses"]["200"]["links"] = {"next": link}
@@ -827,6 +863,9 @@ def referring(held: Any, kind: str, component: Any) -> dict[str, Any]:
         (with_encoding({"schema": A}), referring(with_encoding(H), "headers", {"schema": A}), None),
         (with_encoding({"schema": A}), referring(with_encoding(H), "headers", {"schema": B}), BREAKING),
         (with_header({"schema": A}), referring(with_header(H), "headers", {"schema": A}), None),
+        (with_tag(description="d"), with_tag(description="e"), WORDING),
+        (with_tag(description="d"), with_tag(), None),
+        (with_tag(), with_tag(description="d"), None),
         (with_links(LINK), referring(with_links(L), "links", LINK), None),
         # Who reads a header counts on it.
         (with_header(HEADER), with_header({**HEADER, "required": True}), COMPATIBLE),
@@ -836,6 +875,8 @@ def referring(held: Any, kind: str, component: Any) -> dict[str, Any]:
         (with_query({"style": "spaceDelimited"}), with_query({"style": "spaceDelimited", "explode": False}), None),
         # Of headers only the case of a name does not count.
         (with_query({"name": "a"}), with_query({"name": "A"}), BREAKING),
+        (with_query({"in": "cookie"}), with_query({"in": "cookie", "name": "A"}), BREAKING),
+        (with_query({"in": "header"}), with_query({"in": "header", "name": "A"}), COMPATIBLE),
         (with_body("application/json"), with_body("Application/JSON"), None),
     ],
 )
@@ -868,6 +909,8 @@ def with_bodies(**schemas: Any) -> dict[str, Any]:
         (with_operations("a"), with_operations("b", "a"), ["a new operation"]),
         (with_operations("b", "a"), with_operations("a"), ["the operation is gone"]),
         (with_servers(a="A"), with_servers(b="B", a="The first"), ["a new server", "description"]),
+        (with_servers(a="A", b="B"), with_servers(b="B", a="A"), ["another server comes first"]),
+        (with_servers(b="B", a="A"), with_servers(a="A", b="B"), ["another server comes first"]),
         (with_bodies(json=A), with_bodies(cbor=A, json=B), ["new media type application/cbor", "type"]),
     ],
 )

@@ -58,6 +58,7 @@ def test_a_proxy_is_named_by_the_kind_of_url_or_for_all(
         ("other, example.com", "https://example.com", False),
         ("10.0.0.0/8", "https://10.1.2.3", False),
         ("10.0.0.0/8", "https://11.1.2.3", True),
+        ("10.1.1.1/8", "https://10.1.2.3", False),
         ("fd00::1/128", "https://[fd00::1]:8443", False),
         ("fd00::/8,::1/128", "https://h", True),
         ("[fd00::1]", "https://[fd00::1]", False),

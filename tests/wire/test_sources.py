@@ -74,6 +74,13 @@ def blocks() -> Iterator[bytes]:
         yield CONTENT[at : at + 100_000]
 
 
+class Unsized(io.BytesIO):
+    """Says at every place that it is at the start, as some wrappers of streams do."""
+
+    def tell(self) -> int:
+        return 0
+
+
 async def async_blocks() -> AsyncIterator[bytes]:
     for block in blocks():
         await asyncio.sleep(0)
@@ -103,6 +110,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "BytesIO": lambda _directory: io.BytesIO(CONTENT),
     "SpooledTemporaryFile": spooled,
     "Popen.stdout": output_of_a_process,
+    "file that does not know its size": lambda _directory: Unsized(CONTENT),
     "generator": lambda _directory: blocks(),
     "list": lambda _directory: list(blocks()),
     "file URL": lambda directory: path_of(directory).as_uri(),
@@ -189,6 +197,16 @@ def test_a_url_that_cannot_be_read_says_why_and_shows_no_secret(
         call(raw_server.base_url, "upload_file", SESSION, url)
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
     assert raw_server.connections == 0
+
+
+@both
+def test_the_cause_of_a_url_that_cannot_be_read_is_kept_where_it_shows_no_secret(
+    call: Call, raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryFileSystem, "info", lambda *_: 1 / 0)
+    with pytest.raises(SourceError, match="cannot be fetched: division by zero") as caught:
+        call(raw_server.base_url, "upload_file", SESSION, "memory://bucket/a.bin")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 class Web(BaseHTTPRequestHandler):

@@ -112,9 +112,10 @@ class _Comparison:
             lost = key not in ("title", "version") and ABSENT in (one, other)
             if not equal(one, other) and not lost:
                 self._say(place_of("/info", key), one, other, Impact.WORDING, key, area=Area.OPERATION)
-        for key in ("tags", "externalDocs"):
-            if key in old and key in new and not equal(old[key], new[key]):
-                self._say(place_of("", key), old[key], new[key], Impact.WORDING, key, area=Area.OPERATION)
+        for key in sorted({"tags", "externalDocs"} & self._old.keys() & self._new.keys()):
+            one, other = self._old[key], self._new[key]
+            if not equal(one, other):
+                self._say(place_of("", key), one, other, Impact.WORDING, key, area=Area.OPERATION)
 
     def _operation(self, old: _Operation, new: _Operation) -> None:
         self._words(old.value, new.value, new.place, only_both=True)
