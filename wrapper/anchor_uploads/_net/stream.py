@@ -277,9 +277,8 @@ class AsyncTapped:
             try:
                 if self._stream.get_extra_info("is_readable"):
                     await anyio.sleep(_GLANCE)
-                view = memoryview(buffer)
-                for start in range(0, len(view), _PIECE):
-                    await self._write(view[start : start + _PIECE], timeout)  # type: ignore[arg-type]
+                for start in range(0, len(buffer), _PIECE):
+                    await self._write(buffer[start : start + _PIECE], timeout)
                 out = True
             except Exception as error:
                 failure = error
