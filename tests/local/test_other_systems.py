@@ -155,7 +155,8 @@ def test_discarding_what_is_open_elsewhere_hides_no_reason(
 ) -> None:
     monkeypatch.setattr(Path, "unlink", in_use(times, Path.unlink))
     monkeypatch.setattr("anchor_uploads.local.disk.removal._MOMENT", 0.5)
-    body = b'--xBOUNDARYx\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"x" * 2_000_000
+    body = b'--xBOUNDARYx\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"x" * 3_000_000
+    # So long that the first block of it is on the disk when the end is found missing.
     reply = anchor.upload(session_id, body)
     assert reply.status_code == 400
     assert "broke off" in message(reply)
