@@ -32,9 +32,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _its_turn(item: Any) -> bool:
     """As on a chessboard, so that each value of each parameter meets both of them."""
-    rows = [mark.args[0] for mark in item.iter_markers("parametrize")]
-    first_of_each = [(row.split(",") if isinstance(row, str) else row)[0] for row in rows]
-    return sum(item.callspec.indices[name] for name in ("twin", *first_of_each)) % 2 == 0
+    return (item.callspec.indices["twin"] + sum(_rows(item))) % 2 == 0
+
+
+def _rows(item: Any) -> Iterator[int]:
+    """Give the number of the row that each `parametrize` has here; pytest numbers their combinations only."""
+    for argument, rows, *_ in (mark.args for mark in item.iter_markers("parametrize")):
+        names = [name.strip() for name in argument.split(",")] if isinstance(argument, str) else argument
+        here = [item.callspec.params[name] for name in names]
+        listed = [row.values if isinstance(row, type(pytest.param())) else row for row in rows]
+        yield [list(row) if isinstance(row, tuple) and len(row) == len(names) else [row] for row in listed].index(here)
 
 
 @pytest.fixture(scope="module")
