@@ -494,6 +494,16 @@ def test_upload_and_attach(twin: Twin, page: Any, site: FormSite, client: Upload
     assert site.submitted() == [Received(name, 9, hashlib.sha256(b"in one go").hexdigest())]
 
 
+def test_accept_holds_unless_it_is_to_be_ignored(
+    twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], client: UploadClient, session: Session
+) -> None:
+    page.goto(site.url("main", "multiple accept=image/*"))
+    with pytest.raises(AttachError, match="ignore_accept=True"):
+        twin.attach(field(page), files[0])
+    with pytest.raises(AttachError, match="ignore_accept=True"):
+        twin.upload_and_attach(client, session.id, field(page), b"x", filename=f"{twin.name}.pdf")
+
+
 def test_uploading_again_what_a_page_may_still_hold_is_a_warning(
     twin: Twin, page: Any, site: FormSite, client: UploadClient, session: Session
 ) -> None:
