@@ -249,7 +249,10 @@ class AsyncTapped:
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         watch = _watch_over(self)
-        block = self._ear.take() or await self._read(max_bytes, watch.deadline.bound(timeout) if watch else timeout)
+        if watch and watch.http11:
+            # Over HTTP/2 it would end the connection under all who use it; they are cancelled.
+            timeout = watch.deadline.bound(timeout)
+        block = self._ear.take() or await self._read(max_bytes, timeout)
         if watch:
             watch.hears(block)
         return block
