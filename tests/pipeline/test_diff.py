@@ -775,6 +775,13 @@ def test_what_is_shared_is_looked_at_in_each_direction(old: Any, new: Any) -> No
     assert worst(diff(before, after)) is BREAKING
 
 
+def test_what_is_shared_and_as_bad_in_each_direction_is_told_once_of_the_first() -> None:
+    before, after = (document(request=ITSELF, response=ITSELF, A=it) for it in (A, B))
+    assert [(change.pointer, change.area) for change in diff(before, after)] == [
+        ("/components/schemas/A/type", Area.REQUEST)
+    ]
+
+
 def test_what_was_the_same_on_an_assumption_is_forgotten_with_it() -> None:
     def ring(last: Any) -> Reader:
         up, down = ({"$ref": SCHEMAS + name} for name in ("Up", "Down"))

@@ -155,6 +155,15 @@ def interim_throughout(exchange: Exchange) -> None:
         exchange.send(INTERIM)
 
 
+def interim_in_pieces(exchange: Exchange) -> None:
+    for _beat in beats_of(exchange, 0.05):
+        exchange.read(exchange.request.received + 2_000_000)
+        exchange.send(INTERIM[:12])
+        # Until it has come.
+        time.sleep(0.05)
+        exchange.send(INTERIM[12:])
+
+
 def read_bytewise(exchange: Exchange) -> None:
     for _beat in beats_of(exchange, 0.05):
         exchange.read(exchange.request.received + 1)
@@ -172,6 +181,7 @@ SERVICE: dict[str, tuple[Behaviour, int, tuple[type[AnchorUploadsError], ...]]] 
     "one byte is read at a time": (read_bytewise, MORE_THAN_BUFFERS_HOLD, (TimedOut,)),
     "102s, and nothing is read": (drip(INTERIM, read=False), MORE_THAN_BUFFERS_HOLD, (TimedOut,)),
     "102s during and after the body": (interim_throughout, 6_000_000, (OutcomeUnknown,)),
+    "102s in pieces": (interim_in_pieces, 6_000_000, (OutcomeUnknown,)),
     "102s after the body": (drip(INTERIM), 1, (OutcomeUnknown,)),
     "a head that drips": (drip(b"x", after=b"HTTP/1.1 200 OK\r\nX-Long: "), 1, (OutcomeUnknown,)),
     "a body of 200 that drips": (drip(b" ", after=HEAD % 200), 1, UNKNOWN),
@@ -283,6 +293,23 @@ def test_a_deadline_ends_a_slow_resolution_of_the_name(engine: str, monkeypatch:
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve_slowly)
     outcome = outcome_of(engine, "http://slow.example:9", "upload_file", SESSION, b"x", **NAMED)
+    outcome.must_be(TimedOut)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_time_out_of_writing_holds_also_where_the_server_said_something_meanwhile(
+    engine: str, raw_server: RawServer
+) -> None:
+    def speak_and_fall_silent(exchange: Exchange) -> None:
+        for beat, _ in enumerate(beats_of(exchange)):
+            if beat < 6:
+                exchange.send(INTERIM)
+
+    raw_server.script = [speak_and_fall_silent]
+    options = {"timeout": Timeouts(write=0.4), "deadline": None, "max_retries": 0}
+    outcome = outcome_of(
+        engine, raw_server.base_url, "upload_file", SESSION, bytes(MORE_THAN_BUFFERS_HOLD), **options, **NAMED
+    )
     outcome.must_be(TimedOut)
 
 
