@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import sys
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -490,3 +492,18 @@ def test_the_one_line_helpers(raw_server: RawServer) -> None:
         result = helper(SESSION, b"x", filename="a", **options)
         uploaded = result if isinstance(result, UploadedFile) else asyncio.run(result)  # type: ignore[arg-type]
         assert uploaded.size == 1
+
+
+def test_a_connection_may_have_a_number_that_select_does_not_take(raw_server: RawServer) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows numbers sockets otherwise")
+    import resource
+
+    most, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as opened:
+        if most < 2048:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (2048, allowed))
+            opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (most, allowed))
+        while opened.enter_context(open(os.devnull, "rb")).fileno() < 1024:
+            continue
+        assert upload_sync(raw_server, b"x", filename="a").attempts == 1
