@@ -325,10 +325,13 @@ def test_a_backend_node_id_will_do(browser: Browser) -> None:
         ({"accept": "image/*"}, "accepts 'image/"),
     ],
 )
-def test_an_input_that_cannot_take_the_file_is_left_alone(browser: Browser, facts: dict[str, Any], says: str) -> None:
+@both
+def test_an_input_that_cannot_take_the_file_is_left_alone(
+    browser: Browser, put: Put, facts: dict[str, Any], says: str
+) -> None:
     browser.facts |= facts
     with pytest.raises(AttachError, match=says):
-        call_sync(browser, NODE, FILE)
+        put(browser, NODE, FILE)
     assert "our-object" not in browser.inputs()
 
 
