@@ -34,7 +34,7 @@ from anchor_uploads import (
 )
 from support.raw_server import Exchange, RawServer, answer, answer_early
 from support.tunnel import Tunnel
-from support.twins import KEY, SESSION, Call, SyncCall, both, call_async
+from support.twins import KEY, SESSION, AsyncCall, Call, SyncCall, both, call_async
 
 
 @both
@@ -539,3 +539,30 @@ def test_a_directory_and_a_device_say_what_they_are(call: Call, raw_server: RawS
     if Path("/dev/zero").exists():
         with pytest.raises(SourceError, match="device"):
             call(raw_server.base_url, "upload_file", SESSION, "/dev/zero")
+
+
+def test_what_a_hook_of_a_passed_in_client_raises_of_this_package_goes_on_as_it_is(raw_server: RawServer) -> None:
+    refused = InvalidArgument("not to this service")
+
+    def refuse(_request: httpx.Request) -> None:
+        raise refused
+
+    async def refuse_async(_request: httpx.Request) -> None:
+        raise refused
+
+    calls: list[tuple[Call, Any]] = [
+        (SyncCall(httpx.Client), refuse),
+        (AsyncCall(httpx.AsyncClient), refuse_async),
+    ]
+    for call, hook in calls:
+        with pytest.raises(InvalidArgument) as caught:
+            call(
+                raw_server.base_url,
+                "upload_file",
+                SESSION,
+                b"x",
+                filename="a",
+                http={"event_hooks": {"request": [hook]}},
+            )
+        assert caught.value is refused
+    assert raw_server.connections == 0
