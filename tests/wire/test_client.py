@@ -566,3 +566,24 @@ def test_what_a_hook_of_a_passed_in_client_raises_of_this_package_goes_on_as_it_
             )
         assert caught.value is refused
     assert raw_server.connections == 0
+
+
+def test_an_answer_that_is_not_read_to_its_end_leaves_the_pool_of_a_passed_in_client_free(
+    raw_server: RawServer,
+) -> None:
+    long = answer(200, b" " * 300_000)
+    raw_server.script = [long, answer(), long, answer()]
+    one: dict[str, Any] = {"limits": httpx.Limits(max_connections=1), "timeout": 5}
+    settings: dict[str, Any] = {"api_key": KEY, "base_url": raw_server.base_url}
+
+    async def run() -> None:
+        async with httpx.AsyncClient(**one) as own:
+            with pytest.raises(UnexpectedResponse):
+                await AsyncUploadClient(**settings, http_client=own).upload_file(SESSION, b"x", filename="a")
+            assert (await own.get(raw_server.base_url)).status_code == 200
+
+    with httpx.Client(**one) as own:
+        with pytest.raises(UnexpectedResponse):
+            UploadClient(**settings, http_client=own).upload_file(SESSION, b"x", filename="a")
+        assert own.get(raw_server.base_url).status_code == 200
+    asyncio.run(run())
