@@ -394,6 +394,29 @@ def test_event_loops_that_came_and_went_leave_no_complaint_behind(raw_server: Ra
     assert [len(request.part()[1]) for request in raw_server.requests] == [100_000, 100_000]
 
 
+FORKED = f"""
+import gc, os, sys
+from anchor_uploads import UploadClient
+
+with UploadClient(api_key="k", base_url=sys.argv[1]) as client:
+    upload = lambda: client.upload_file({SESSION!r}, b"x", filename="a").attempts
+    print(upload(), flush=True)
+    if (child := os.fork()) == 0:
+        print(upload(), flush=True)
+        client.close()
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    print(upload())
+"""
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="fork is not to be had, or not safe, on this platform")
+def test_a_forked_child_closes_what_it_was_left_with_and_its_parent_goes_on(raw_server: RawServer) -> None:
+    assert run_alone(FORKED, raw_server.base_url, strict=True).split() == ["1", "1", "1"]
+    assert raw_server.connections == 2
+
+
 CALLS: dict[str, Callable[[Any], Any]] = {
     "upload_file": lambda client: client.upload_file(SESSION, b"x", filename="a"),
     "upload_files": lambda client: client.upload_files(SESSION, [("a", b"x")]),

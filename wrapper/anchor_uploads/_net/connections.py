@@ -163,8 +163,10 @@ class Connections(_Connections[httpx.Client]):
             yield self._passed_in
             return
         if self._warm.process != os.getpid():
-            # A forked child must not speak on the connections of its parent.
-            self._warm = _Warm()
+            # A forked child must not speak on the connections of its parent. If it closes them, they end for it only.
+            inherited, self._warm = self._warm, _Warm()
+            for client in inherited.clear():
+                client.close()
         warm = self._warm
         client = warm.take() or self._made()
         try:
