@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -43,6 +44,10 @@ from anchor_uploads import (
     UploadedFile,
     UploadProgress,
 )
+from anchor_uploads._call.body import Body, Sent
+from anchor_uploads._call.settings import Deadline
+from anchor_uploads._sources.opening import opened
+from anchor_uploads._sources.part import Part
 from support.raw_server import (
     FLAWS,
     SAVED,
@@ -1014,6 +1019,23 @@ class SlowInTheEnd:
         if at_the_end and bool(block) == self._with_last_byte:
             time.sleep(self._seconds)
         return block
+
+
+def test_behind_the_last_block_of_a_body_nothing_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(3 * MIB))
+    source = opened(Part.of(path))
+    body = Body("file", source, Deadline(None), attempt=1, checksum=False, on_progress=None, interval=0)
+
+    async def run() -> None:
+        blocks = aiter(body)
+        while body.sent is not Sent.WHOLE:
+            await anext(blocks)
+        with pytest.raises(StopAsyncIteration):
+            body.__anext__().send(None)
+
+    with source:
+        asyncio.run(run())
 
 
 def read_late(seconds: float) -> Behaviour:

@@ -141,14 +141,20 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
             if self._count and not last:
                 # aiohttp's transport may take one block after the other, and nobody else would have a turn.
                 await anyio.sleep(0)  # noqa: ASYNC115 - the sync client would import anyio.lowlevel for nothing
-            aside = self._source.waits is not Waits.NEVER
-            piece = await (self._ahead or self._aside()).result_async() if aside else next(self._pieces, None)
+            piece = None if last else await self._next_piece()
             if piece:
-                self._ahead = self._aside() if aside else None
                 if self.on_handed_over:
                     self.on_handed_over(True)
                 return self._handed_over(piece)
         raise StopAsyncIteration
+
+    async def _next_piece(self) -> _Piece | None:
+        if self._source.waits is Waits.NEVER:
+            return next(self._pieces, None)
+        piece = await (self._ahead or self._aside()).result_async()
+        # Behind the last nothing is looked for: aiohttp breaks off a body that is not at its end when the answer comes.
+        self._ahead = self._aside() if piece and not piece.last else None
+        return piece
 
     @property
     def raised(self) -> Exception | None:
