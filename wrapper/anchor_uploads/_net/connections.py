@@ -145,12 +145,13 @@ class Connections(_Connections[httpx.Client]):
             if send.body:
                 send.body.announce()
             with self._client(exchange) as client:
-                response = exchange.began(client.send(exchange.request(client), stream=True, follow_redirects=False))
                 try:
+                    response = client.send(exchange.request(client), stream=True, follow_redirects=False)
+                    exchange.began(response)
                     exchange.whole = all(map(exchange.adds, response.iter_bytes()))
                 finally:
-                    if not exchange.whole:
-                        response.close()
+                    if half_read := exchange.half_read():
+                        half_read.close()
         if stream := exchange.left_open():
             stream.close()
         return exchange.outcome()
@@ -255,7 +256,7 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
                 warm.give(made)
             for other, (old, _) in list(self._loops.items()):
                 # A loop that was closed without ending its generators can close nothing any more; the collector does.
-                if old.ended or getattr(other, "is_closed", bool)():
+                if old.ended or (isinstance(other, asyncio.AbstractEventLoop) and other.is_closed()):
                     self._loops.pop(other, None)
             self._loops[loop] = warm, (at_the_end := _closing_at_the_end(warm))
             await anext(at_the_end)
@@ -272,9 +273,9 @@ async def _left_clean(exchange: Exchange) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        if response := exchange.half_read():
+        if half_read := exchange.half_read():
             with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
-                await response.aclose()
+                await half_read.aclose()
 
 
 async def _closing_at_the_end(warm: _Warm[httpx.AsyncClient]) -> AsyncGenerator[None, None]:

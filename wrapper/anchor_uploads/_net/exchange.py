@@ -123,11 +123,10 @@ class Exchange:
         if self._foreign and self._send.body:
             self._send.body.on_handed_over = bound
 
-    def began(self, response: httpx.Response) -> httpx.Response:
+    def began(self, response: httpx.Response) -> None:
         """Note the answer's status and headers: whatever comes now, they are in hand."""
         self._response = response
         self._watch.answered()
-        return response
 
     def adds(self, block: bytes) -> bool:
         """Keep a block of the answer's body, and tell whether there is room for more."""
