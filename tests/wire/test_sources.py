@@ -32,6 +32,7 @@ from support.twins import KEY, SESSION, Call, both, call_async, call_sync
 # Each line would end the part under a boundary that some client uses or that could be guessed.
 TREACHEROUS = b"start\r\n--+++\r\n--+++--\r\n\r\n--\r\n----\r\n--boundary--\r\n" + bytes(range(256)) * 3
 CONTENT = TREACHEROUS * 1000 + b"end"
+MIB = 1024 * 1024
 WRITER = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read())"
 
 
@@ -218,11 +219,13 @@ class Web(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     content = b""
     changed = False
+    asked = 0
 
     def do_HEAD(self) -> None:
         self.answer_with(b"", len(Web.content))
 
     def do_GET(self) -> None:
+        Web.asked += 1
         part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         if part and self.path == "/changes":
             first, last = int(part[1]), min(int(part[2]), len(Web.content) - 1)
@@ -252,6 +255,7 @@ class Web(BaseHTTPRequestHandler):
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(Web, "content", b"abc" * 3_000_000)
     monkeypatch.setattr(Web, "changed", False)
+    monkeypatch.setattr(Web, "asked", 0)
     with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -269,13 +273,24 @@ def test_a_file_of_the_web_that_changes_while_it_is_read_is_not_said_to_be_saved
 
 
 @both
+@pytest.mark.parametrize("size", [1, 3, 4 * MIB, 4 * MIB + 1, 9 * MIB])
 @pytest.mark.parametrize("ranges", ["none", "ignored"])
 def test_a_file_of_a_web_server_that_gives_no_parts_is_sent_and_sent_again(
-    call: Call, ranges: str, raw_server: RawServer, web: str
+    call: Call, ranges: str, size: int, raw_server: RawServer, web: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Web, "content", os.urandom(size))
     raw_server.script = [answer(503, b"", {"Retry-After": "0"})]
     assert call(raw_server.base_url, "upload_file", SESSION, f"{web}/{ranges}").attempts == 2
     assert [request.part()[1] for request in raw_server.requests] == [Web.content, Web.content]
+
+
+@both
+def test_a_small_file_of_the_web_is_asked_for_once(
+    call: Call, raw_server: RawServer, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Web, "content", b"abc")
+    assert call(raw_server.base_url, "upload_file", SESSION, f"{web}/ignored").status == "success"
+    assert Web.asked == 1
 
 
 @both

@@ -178,12 +178,13 @@ def _from_memory(part: Part) -> Source:
 def _from_file(part: Part) -> Source:
     file, label = part.content, part.label
     name, content_type = part.checked()
+    known = open_file(file)
+    status = status_of(known) if known else None
     with reading(label):
-        place = _place(file, label)
+        place = _place(file, label, status)
     if place is None:
         return _copied(part, _blocks(file, label))
     start, size = place
-    known = open_file(file)
     return Source(
         name,
         content_type,
@@ -193,11 +194,11 @@ def _from_file(part: Part) -> Source:
         handle=file,
         start=start,
         owned=False,
-        fingerprint=partial(_fingerprint, known) if known and status_of(known) else None,
+        fingerprint=partial(_fingerprint, known) if status else None,
     )
 
 
-def _place(file: Any, label: str) -> tuple[int, int] | None:
+def _place(file: Any, label: str, status: os.stat_result | None) -> tuple[int, int] | None:
     """Return where an open file stands, and how many bytes follow; None if only reading it can tell."""
     try:
         probe = file.read(0)
@@ -208,8 +209,6 @@ def _place(file: Any, label: str) -> tuple[int, int] | None:
     if probe is not None and bytes_of(probe, label):
         raise SourceError(f"{label} gave bytes when it was asked for none, and they are lost; pass its bytes")
     try:
-        known = open_file(file)
-        status = status_of(known) if known else None
         if (status and not _tells_its_size(status)) or (hasattr(file, "seekable") and not file.seekable()):
             return None
         start = file.tell()

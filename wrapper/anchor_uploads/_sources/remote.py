@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -71,12 +72,12 @@ def _opened(filesystem: Any, path: str, size: int | None) -> tuple[Any, bool]:
     handle = filesystem.open(path, "rb", block_size=_BLOCK)
     if size is None:
         return handle, True
-    # Servers of the web need not give parts of a file, and do not say so. To fsspec, no size of a block means: as it
-    # comes.
+    # Servers of the web need not give parts of a file, and do not say so; one block comes whole anyway, so nothing is
+    # asked for then. To fsspec, no size of a block means: as it comes.
     of_the_web = "http" in filesystem.protocol
     try:
-        if of_the_web and size:
-            handle.seek(size - 1)
+        if of_the_web:
+            handle.seek(-1 if size > _BLOCK else 0, os.SEEK_END)
             handle.read(1)
         handle.seek(0)
     except Exception:
