@@ -23,10 +23,18 @@ import fsspec
 import httpx
 import pytest
 from fsspec.implementations.memory import MemoryFile
+from httpx_aiohttp import HttpxAiohttpClient
 
-from anchor_uploads import AnchorUploadsError, AsyncUploadClient, InvalidArgument, UploadClient, UploadProgress
+from anchor_uploads import (
+    AnchorUploadsError,
+    AsyncUploadClient,
+    InvalidArgument,
+    ServerError,
+    UploadClient,
+    UploadProgress,
+)
 from support.raw_server import Behaviour, Exchange, RawServer, answer, answer_early, reset
-from support.twins import ANYIO_LOSES_CONNECTIONS, KEY, SESSION
+from support.twins import ANYIO_LOSES_CONNECTIONS, KEY, SESSION, abort_what_is_closing
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -125,6 +133,35 @@ def test_a_cancelled_call_returns_at_once_and_never_blocks_the_loop(
     assert anyio.run(run, backend=backend) < 1
     assert max(gaps) < 0.5
     assert not any(request.complete for request in raw_server.requests)
+
+
+@pytest.mark.parametrize("turns", range(12))
+@pytest.mark.parametrize("kind", [httpx.AsyncClient, HttpxAiohttpClient])
+def test_a_cancellation_while_an_early_answer_comes_in_is_its_scope_s(
+    kind: type[httpx.AsyncClient], turns: int
+) -> None:
+    async def run() -> None:
+        scope, refused = anyio.CancelScope(), asyncio.Event()
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}")
+            for _turn in range(turns):
+                await asyncio.sleep(0)
+            scope.cancel()
+            writer.close()
+            refused.set()
+
+        server = await asyncio.start_server(refuse, "127.0.0.1")
+        url = "http://{}:{}".format(*server.sockets[0].getsockname())
+        async with kind() as own, AsyncUploadClient(api_key=KEY, base_url=url, http_client=own) as client:
+            with scope, suppress(ServerError):
+                await client.upload_file(SESSION, ("a.bin", bytes(30_000_000)), max_retries=0)
+        await refused.wait()
+        server.close()
+        await abort_what_is_closing()
+
+    asyncio.run(run())
 
 
 LEAVING = f"""

@@ -218,10 +218,11 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
                         await send.body.announce_async()
                     async with self._client(exchange) as client:
                         exchange.bound_writes(writing)
-                        async with _left_clean(exchange):
+                        try:
                             try:
                                 request = exchange.request(client)
                                 response = await client.send(request, stream=True, follow_redirects=False)
+                                response.stream = _ClosedInPeace(response.stream)
                                 exchange.began(response)
                             finally:
                                 if send.body:
@@ -233,6 +234,9 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
                                     break
                             else:
                                 exchange.whole = True
+                        finally:
+                            if half_read := exchange.half_read():
+                                await half_read.aclose()
                 if writing.cancelled_caught:
                     raise httpx.WriteTimeout("the network did not take a block in time")
         finally:
@@ -267,15 +271,19 @@ class AsyncConnections(_Connections[httpx.AsyncClient]):
             await _close(self._not_kept(client, warm, exchange))
 
 
-@asynccontextmanager
-async def _left_clean(exchange: Exchange) -> AsyncIterator[None]:
-    """Close an answer that is not read to its end, however the block is left."""
-    try:
-        yield
-    finally:
-        if half_read := exchange.half_read():
-            with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
-                await half_read.aclose()
+class _ClosedInPeace(httpx.AsyncByteStream):
+    """The stream of an answer, closed without being broken off: no scope takes what aiohttp raises then for its own."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        stream: AsyncIterator[bytes] = aiter(self._stream)
+        return stream
+
+    async def aclose(self) -> None:
+        with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
+            await self._stream.aclose()
 
 
 async def _closing_at_the_end(warm: _Warm[httpx.AsyncClient]) -> AsyncGenerator[None, None]:
