@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from anchor_uploads import AnchorUploadsError, OutcomeUnknown, ServerError, SourceError, StatusError, TimedOut, errors
+from anchor_uploads import (
+    AnchorUploadsError,
+    ConnectionFailed,
+    OutcomeUnknown,
+    ServerError,
+    SourceError,
+    StatusError,
+    TimedOut,
+    errors,
+)
 from anchor_uploads._call import table
 from anchor_uploads._call.exchange import Calls, Pause
 from anchor_uploads._call.reply import retry_after
@@ -88,11 +97,39 @@ def test_a_deadline_that_would_pass_in_a_pause_ends_the_call_at_once() -> None:
 )
 def test_that_the_last_attempt_saved_nothing_is_not_all_if_an_earlier_one_may_have(last: AnchorUploadsError) -> None:
     unknown = OutcomeUnknown("it may have taken effect")
+    text = str(unknown)
     result, _pauses = attempts(unknown, last, retry_unknown=True, max_retries=1)
     assert type(result) is OutcomeUnknown
-    assert str(unknown) in str(result)
+    assert text in str(result)
     assert str(last) in str(result)
     assert result.__cause__ is last
+
+
+NOTHING_SAVED = (
+    ConnectionFailed("broken; nothing was saved"),
+    TimedOut("late; nothing was saved"),
+    SourceError("gone"),
+)
+
+
+@pytest.mark.parametrize("last", NOTHING_SAVED)
+@pytest.mark.parametrize("between", [(), (status(429),), NOTHING_SAVED[:1]])
+def test_that_the_last_attempt_saved_nothing_is_not_all_if_the_service_failed_before_with_the_file_in_hand(
+    between: tuple[AnchorUploadsError, ...], last: AnchorUploadsError
+) -> None:
+    result, _pauses = attempts(status(502), *between, last, max_retries=1 + len(between))
+    assert type(result) is ServerError
+    assert result.status_code == 502
+    assert str(result) == f"failed with 502. The next attempt failed, too: {last}"
+    assert result.__cause__ is last
+
+
+def test_after_several_attempts_the_story_is_that_of_the_one_that_is_the_most_open() -> None:
+    unknown, failed, refused = OutcomeUnknown("unknown"), status(503), status(401)
+    assert attempts(failed, refused)[0] is refused
+    assert attempts(failed, unknown)[0] is unknown
+    both = attempts(unknown, failed, refused, retry_unknown=True)[0]
+    assert (type(both), str(both)) == (OutcomeUnknown, "unknown. The next attempt failed, too: failed with 401")
 
 
 def test_of_what_is_the_same_the_second_time_the_answer_counts() -> None:

@@ -18,6 +18,7 @@ import pytest
 from httpx_aiohttp import HttpxAiohttpClient
 
 from anchor_uploads import (
+    AnchorUploadsError,
     AsyncUploadClient,
     AuthenticationFailed,
     ConnectionFailed,
@@ -336,8 +337,10 @@ class Once(io.BytesIO):
 def test_what_cannot_be_read_again_is_tried_once_and_the_error_says_so(call: Call, raw_server: RawServer) -> None:
     raw_server.script = [now(503)]
 
-    with pytest.raises(SourceError, match=r"attempt 1 failed and the file cannot be sent again\. .*cannot go back"):
+    again = r"failed with 503.* attempt 1 failed and the file cannot be sent again\. .*cannot go back"
+    with pytest.raises(ServerError, match=again) as caught:
         call(raw_server.base_url, "upload_file", SESSION, Once(b"content"), **LARGE)
+    assert isinstance(caught.value.__cause__, SourceError)
     assert len(raw_server.requests) == 1
 
 
@@ -355,7 +358,7 @@ def test_a_file_that_changes_between_two_attempts_is_not_sent_again(
         answer(503, b"")(exchange)
 
     raw_server.script = [write]
-    with pytest.raises(SourceError, match="was modified between two attempts to send it; nothing was saved"):
+    with pytest.raises(ServerError, match=r"failed with 503.* was modified between two attempts to send it"):
         call(raw_server.base_url, "upload_file", SESSION, path)
     assert len(raw_server.requests) == 1
 
@@ -384,14 +387,16 @@ class SlowFile:
 
 
 @both
-@pytest.mark.parametrize("what", ["read", "go back"])
-def test_a_deadline_ends_the_waiting_for_a_file_in_each_attempt(call: Call, what: str, raw_server: RawServer) -> None:
+@pytest.mark.parametrize(("what", "error"), [("read", TimedOut), ("go back", ServerError)])
+def test_a_deadline_ends_the_waiting_for_a_file_in_each_attempt(
+    call: Call, what: str, error: type[AnchorUploadsError], raw_server: RawServer
+) -> None:
     raw_server.script = [now(503)]
     released = threading.Event()
 
     started = time.monotonic()
     try:
-        with pytest.raises(TimedOut, match="nothing was saved"):
+        with pytest.raises(error, match=r"not done within the deadline of 0\.6 s; nothing was saved"):
             call(raw_server.base_url, "upload_file", SESSION, SlowFile(what, released), deadline=0.6, **LARGE)
         assert time.monotonic() - started < 4
     finally:
@@ -478,7 +483,7 @@ def test_a_repeat_that_fails_by_its_file_does_not_hide_that_the_first_may_have_b
             with path.open("ab") as file:
                 file.write(b"more")
 
-    with pytest.raises(OutcomeUnknown, match=r"Then it was sent again, and that failed: .*became longer"):
+    with pytest.raises(OutcomeUnknown, match=r"The next attempt failed, too: .*became longer"):
         call(raw_server.base_url, "upload_file", SESSION, path, on_progress=lengthen, retry_unknown=True)
     assert raw_server.requests[0].complete
 

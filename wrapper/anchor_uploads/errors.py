@@ -139,7 +139,10 @@ class RateLimited(StatusError):
 
 
 class ServerError(StatusError):
-    """500 to 599: the service failed."""
+    """500 to 599: the service failed. It, or a gateway in front of it, may have had the file by then, and saved it.
+
+    Where the next attempt had no answer, or no file to send, this error stands for both, and its text tells of both.
+    """
 
 
 class AttachError(AnchorUploadsError):

@@ -115,7 +115,7 @@ def repeated(
     """Make attempts, numbered from 1 on, until one has a result or the request must not be sent again."""
     harmless = idempotent or settings.retry_unknown
     last: AnchorUploadsError | None = None
-    unknown: AnchorUploadsError | None = None
+    before: AnchorUploadsError | None = None
     for number in itertools.count(1):
         try:
             result = yield from attempt(number)
@@ -125,7 +125,7 @@ def repeated(
             may_repeat = again(last) not in ((Again.NO,) if harmless else (Again.NO, Again.IF_HARMLESS))
             if not may_repeat or number > settings.max_retries or deadline.passes_within(pause):
                 break
-            unknown = last if isinstance(last, errors.OutcomeUnknown) else unknown
+            before = last if _is_as_open(last, before) else before
             log(settings._api_key, "attempt %d failed, next in %.1f s: %s", number, pause, last)
             yield Pause(pause)
         except Stopped:
@@ -134,12 +134,12 @@ def repeated(
             break
         except AnchorUploadsError as error:
             # The file cannot be read any more, or the client was closed.
-            if unknown is None:
+            if before is None:
                 raise
-            raise _in_all(error, unknown) from error
+            raise _in_all(error, before) from error
     assert last
     # What is the same the second time is told by the answer to that.
-    raise last if idempotent and hasattr(last, "status_code") else _in_all(last, unknown)
+    raise last if idempotent and hasattr(last, "status_code") else _in_all(last, before)
 
 
 def _pause(error: AnchorUploadsError, number: int) -> float:
@@ -149,14 +149,24 @@ def _pause(error: AnchorUploadsError, number: int) -> float:
     return random.uniform(0, min(_LAST_WAIT, _FIRST_WAIT * 2 ** min(number - 1, 10)))  # noqa: S311 - no secret
 
 
-def _in_all(last: AnchorUploadsError, unknown: AnchorUploadsError | None) -> AnchorUploadsError:
-    """Return the error of the whole call: that the last attempt saved nothing is not all if an earlier one may have."""
-    if unknown is None or isinstance(last, errors.OutcomeUnknown):
+def _is_as_open(error: AnchorUploadsError, before: AnchorUploadsError | None) -> bool:
+    """Tell whether an attempt may have saved something, and whether that is as uncertain as it is of one before."""
+    # A service that fails with a file in hand, or a gateway in front of one that has it, may have it still.
+    failed = isinstance(error, errors.ServerError) and not isinstance(before, errors.OutcomeUnknown)
+    return failed or isinstance(error, errors.OutcomeUnknown)
+
+
+def _in_all(last: AnchorUploadsError, before: AnchorUploadsError | None) -> AnchorUploadsError:
+    """Return the error of the whole call: that the last attempt saved nothing is not all if one before it may have.
+
+    Another answer of the service says nothing of the kind, and so can stand for all, unless an outcome is unknown.
+    """
+    answered = hasattr(last, "status_code") and not isinstance(before, errors.OutcomeUnknown)
+    if before is None or answered or isinstance(last, errors.OutcomeUnknown):
         return last
-    text = f"{unknown}. Then it was sent again, and that failed: {last}"
-    error = errors.OutcomeUnknown(text)
-    error.__cause__ = last
-    return error
+    before.args = (f"{before}. The next attempt failed, too: {last}",)
+    before.__cause__ = last
+    return before
 
 
 def _unknown(came: NoAnswer, send: Send, what: str) -> AnchorUploadsError:
