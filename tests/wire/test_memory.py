@@ -1,15 +1,26 @@
-"""Peak memory does not grow with the file."""
+"""Peak memory does not grow with the file, and nothing of it stays when the call is over."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import io
 import json
 import os
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack, suppress
+from typing import Any
 
+import httpx
 import pytest
+from httpx_aiohttp import HttpxAiohttpClient
 
-from support.raw_server import RawServer
+from anchor_uploads import AnchorUploadsError, AsyncUploadClient, UploadClient
+from support.raw_server import Behaviour, Exchange, RawServer, answer, answer_early, reset
+from support.twins import KEY, SESSION, abort_what_is_closing
 
 MIB = 1024 * 1024
 
@@ -40,3 +51,89 @@ def test_a_gibibyte_from_a_path_takes_no_more_memory_than_a_kibibyte(twin: str) 
 @pytest.mark.parametrize("twin", ["sync", "async"])
 def test_what_has_no_length_is_copied_with_bounded_memory(twin: str, kind: str) -> None:
     assert abs(peak(twin, kind, 100 * MIB) - peak(twin, kind, 1024)) < 16 * MIB
+
+
+class InMemory(bytearray):
+    """Bytes of which can be told whether somebody has them still."""
+
+
+class InFile(io.BytesIO):
+    """The same as a file object."""
+
+
+def refuse_to_go_on(_progress: object) -> None:
+    raise ZeroDivisionError
+
+
+def say_nothing(exchange: Exchange) -> None:
+    exchange.read()
+    exchange.open = False
+
+
+ENDS: dict[str, tuple[list[Behaviour], dict[str, Any]]] = {
+    "a success": ([answer()], {}),
+    "a success in the end": ([answer(503, b"", {"Retry-After": "0"}), answer()], {}),
+    "a refusal": ([answer(401, b"{}")], {}),
+    "an early refusal": ([answer_early(413, {}, after=1000)] * 3, {}),
+    "a failure to the last": ([answer(503, b"", {"Retry-After": "0"})] * 3, {}),
+    "a connection that breaks": ([reset(after=1000)] * 3, {}),
+    "no answer": ([say_nothing], {}),
+    "a caller's error": ([], {"on_progress": refuse_to_go_on}),
+}
+ENGINES: dict[str, Any] = {
+    "sync": None,
+    "sync, passed in": httpx.Client,
+    "async": None,
+    "async, passed in": httpx.AsyncClient,
+    "aiohttp, passed in": HttpxAiohttpClient,
+}
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("kind", [InMemory, InFile])
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_call_that_is_over_holds_nothing_of_the_file(
+    engine: str, end: str, kind: type[InMemory | InFile], raw_server: RawServer
+) -> None:
+    raw_server.script, options = ENDS[end]
+    settings = {"api_key": KEY, "base_url": raw_server.base_url}
+    options = {"filename": "a.bin", **options}
+
+    def run() -> bool:
+        with ExitStack() as stack:
+            http = stack.enter_context(ENGINES[engine]()) if ENGINES[engine] else None
+            client = stack.enter_context(UploadClient(**settings, http_client=http))
+            file = kind(bytes(3_000_000))
+            held = weakref.ref(file)
+            with suppress(AnchorUploadsError, ZeroDivisionError):
+                client.upload_file(SESSION, file, **options)
+            del file
+            return held() is not None
+
+    async def run_async() -> bool:
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(ENGINES[engine]()) if ENGINES[engine] else None
+            client = await stack.enter_async_context(AsyncUploadClient(**settings, http_client=http))
+            file = kind(bytes(3_000_000))
+            held = weakref.ref(file)
+            with suppress(AnchorUploadsError, ZeroDivisionError):
+                await client.upload_file(SESSION, file, **options)
+            del file
+            for _turn in range(100):
+                # A thread that has read ahead may be about to let go of it.
+                if held() is None:
+                    break
+                await asyncio.sleep(0.01)
+        await abort_what_is_closing()
+        return held() is not None
+
+    assert not (run() if engine.startswith("sync") else asyncio.run(run_async()))

@@ -142,7 +142,11 @@ class Aside(Generic[Result]):
         self._unwanted = None
         if self._error is not None:
             error, self._error = self._error, None
-            raise error
+            try:
+                raise error
+            finally:
+                # It leads to this frame: if that led back to it, what it holds would be left to the collector.
+                del error
         return cast(Result, self._result)
 
     def _clean_up(self, unwanted: Callable[[Result], object] | None) -> None:

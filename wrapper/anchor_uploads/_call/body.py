@@ -156,10 +156,11 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._ahead = self._aside() if piece and not piece.last else None
         return piece
 
-    @property
-    def raised(self) -> Exception | None:
-        """What the source or `on_progress` raised, or `TimeIsUp`: as it was raised, without what a transport added."""
-        return self._raised and self._raised.with_traceback(self._traceback)
+    def take_raised(self) -> Exception | None:
+        """Return once what the source or `on_progress` raised, or `TimeIsUp`, without what a transport added to it."""
+        raised, traceback = self._raised, self._traceback
+        self._raised = self._traceback = None
+        return None if raised is None else raised.with_traceback(traceback)
 
     async def told(self) -> None:
         """Wait until `on_progress` is done with the last block. Raises what it raises."""
@@ -168,7 +169,8 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
                 await self._telling
 
     def abandon(self) -> None:
-        """Wait no longer for what is read ahead, and for `on_progress`."""
+        """Wait no longer for what is read ahead, and for `on_progress`, and let go of what is read."""
+        self._pieces, self.on_handed_over = iter(()), None
         if self._ahead:
             self._ahead.abandon()
         if self._telling:

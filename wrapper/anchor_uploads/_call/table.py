@@ -113,6 +113,23 @@ def repeated(
     idempotent: bool = False,
 ) -> Calls[Result]:
     """Make attempts, numbered from 1 on, until one has a result or the request must not be sent again."""
+    outcome = yield from _attempts(attempt, settings, deadline, idempotent=idempotent)
+    if not isinstance(outcome, AnchorUploadsError):
+        return outcome
+    try:
+        raise outcome
+    finally:
+        # It leads to this frame. If that led back, only the collector would free what it leads to: the file.
+        del outcome
+
+
+def _attempts(
+    attempt: Callable[[int], Calls[Result | AnchorUploadsError]],
+    settings: Settings,
+    deadline: Deadline,
+    *,
+    idempotent: bool,
+) -> Calls[Result | AnchorUploadsError]:
     harmless = idempotent or settings.retry_unknown
     last: AnchorUploadsError | None = None
     before: AnchorUploadsError | None = None
@@ -136,10 +153,10 @@ def repeated(
             # The file cannot be read any more, or the client was closed.
             if before is None:
                 raise
-            raise _in_all(error, before) from error
+            return _in_all(error, before)
     assert last
     # What is the same the second time is told by the answer to that.
-    raise last if idempotent and hasattr(last, "status_code") else _in_all(last, before)
+    return last if idempotent and hasattr(last, "status_code") else _in_all(last, before)
 
 
 def _pause(error: AnchorUploadsError, number: int) -> float:

@@ -31,6 +31,9 @@ _NOTHING_SENT = (httpx.ConnectError, httpx.PoolTimeout, httpx.ProxyError, httpx.
 _OF_THE_NETWORK = (httpx.HTTPError, httpx.StreamError, OSError, EOFError, anyio.BrokenResourceError)
 
 
+_NOTHING_MORE = httpx.ByteStream(b"")
+
+
 class _Json(httpx.SyncByteStream, httpx.AsyncByteStream):
     """The body of an operation without a file. `sent` tells whether it was asked for, so that a request is whole."""
 
@@ -111,6 +114,9 @@ class Exchange:
         finally:
             if self._send.body:
                 self._send.body.abandon()
+            if self._response is not None:
+                # It and its stream hold each other and the request, and so the file, until the collector comes.
+                self._response.stream = _NOTHING_MORE
 
     def bound_writes(self, scope: anyio.CancelScope) -> None:
         """Cancel `scope` when the network takes no block for too long; aiohttp's transport has no time-out for that."""
@@ -153,6 +159,12 @@ class Exchange:
 
         To be called when nothing is handled any more: what is raised would lead to that, and so perhaps to the key.
         """
+        if (others := self._take_others()) is not None:
+            try:
+                raise others
+            finally:
+                # See `_call.table.repeated`.
+                del others
         body, content, raised = self._send.body, self._content, self._problem
         if raised:
             self._problem = self._known(raised)
@@ -175,19 +187,30 @@ class Exchange:
         sent = Sent.NOTHING if nothing else content.sent if content else Sent.WHOLE
         return NoAnswer(problem, sent, through=str(self._proxy) if self._proxy else None)
 
+    def _take_others(self) -> Exception | None:
+        """Take out what is not of the network: what the source or the caller's own code raised, and faults of ours."""
+        error, body = self._problem, self._send.body
+        if error is None:
+            return None
+        raised = body.take_raised() if body else None
+        if isinstance(raised, TimeIsUp):
+            self._problem = raised
+        elif raised is not None:
+            # Whatever the transport made of it: this is what happened.
+            self._problem = None
+            return raised
+        elif isinstance(error, AnchorUploadsError) or not (self._foreign or isinstance(error, _OF_THE_NETWORK)):
+            self._problem = None
+            return error
+        return None
+
     def _known(self, error: Exception) -> Exception:
         """Return what `error` is, in words of httpx and without the key."""
-        raised = self._send.body.raised if self._send.body else None
-        if raised is not None:
-            # Whatever the transport made of it: this is what happened.
-            if isinstance(raised, TimeIsUp):
-                return raised
-            raise raised
+        if isinstance(error, TimeIsUp):
+            return error
         if isinstance(error, httpx.HTTPStatusError):
             # An event hook of the caller's own client.
             self.began(error.response)
-        elif not isinstance(error, _OF_THE_NETWORK) and (not self._foreign or isinstance(error, AnchorUploadsError)):
-            raise error
         if isinstance(error, httpx.ConnectTimeout) and not isinstance(error.__cause__, _OF_TIME):
             # What aiohttp's transport makes of any connection that breaks, or that was not made.
             unmade = "ClientConnectorError" in (kind.__name__ for kind in type(error.__cause__).__mro__)

@@ -77,6 +77,8 @@ class Watch:
             yield
         finally:
             _current.reset(token)
+            # What aiohttp has begun meanwhile, and keeps for the next request, keeps the context with this in it.
+            self.body = None
 
     def serves(self, tapped: Tapped | AsyncTapped) -> bool:
         """Tell whether it is this request that a stream is used for: a callback may make one of its own meanwhile."""
