@@ -29,8 +29,6 @@ _OF_TIME = (TimeoutError, asyncio.TimeoutError, httpcore.TimeoutException, type(
 _NOTHING_SENT = (httpx.ConnectError, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 # Not all that breaks in a connection is translated by httpcore: ssl.SSLError is an OSError.
 _OF_THE_NETWORK = (httpx.HTTPError, httpx.StreamError, OSError, EOFError, anyio.BrokenResourceError)
-
-
 _NOTHING_MORE = httpx.ByteStream(b"")
 
 
