@@ -289,7 +289,11 @@ class AsyncTapped:
                 failure = error
             group.cancel_scope.cancel()
         if failure:
-            raise failure
+            try:
+                raise failure
+            finally:
+                # See `_call.table.repeated`.
+                del failure
         return out
 
     async def _listen(self, scope: anyio.CancelScope) -> None:
