@@ -281,6 +281,29 @@ async def test_an_on_result_that_has_to_be_awaited_is_awaited(raw_server: RawSer
         blocking.upload_files(SESSION, {"a": b"a"}, on_result=on_result)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("where", ["on_result", "on_progress", "a file"])
+async def test_a_callers_own_cancellation_does_not_pass_for_the_end_of_the_files(
+    where: str, raw_server: RawServer
+) -> None:
+    ended = asyncio.ensure_future(asyncio.sleep(60))
+    ended.cancel()
+
+    async def wait_for_what_was_cancelled(_what: object) -> None:
+        await ended
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"b"
+        await ended
+
+    options = {} if where == "a file" else {where: wait_for_what_was_cancelled}
+    files = {"a": b"a", "b": content() if where == "a file" else b"b", "c": b"c", "d": b"d"}
+    async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+        with pytest.raises(asyncio.CancelledError):
+            await client.upload_files(SESSION, files, concurrency=2, **options)
+        assert len((await client.upload_files(SESSION, {"e": b"e"})).uploaded) == 1
+
+
 @both
 def test_what_a_file_itself_raises_is_the_failure_of_that_file(call: Call, raw_server: RawServer) -> None:
     def broken() -> Iterator[bytes]:

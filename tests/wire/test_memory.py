@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from httpx_aiohttp import HttpxAiohttpClient
@@ -137,3 +138,74 @@ def test_a_call_that_is_over_holds_nothing_of_the_file(
         return held() is not None
 
     assert not (run() if engine.startswith("sync") else asyncio.run(run_async()))
+
+
+async def gone(refs: list[weakref.ref[Any]]) -> bool:
+    """Tell whether nobody has any of the files, once a thread that has read ahead has let go of them."""
+    for _turn in range(100):
+        if all(held() is None for held in refs):
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.parametrize("end", ["a success", "a refusal", "an early refusal", "no answer", "a caller's error"])
+@pytest.mark.parametrize("engine", ["sync", "async", "aiohttp, passed in"])
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_batch_holds_nothing_of_a_file_that_is_done(
+    concurrency: int, engine: str, end: str, raw_server: RawServer
+) -> None:
+    behaviours, options = ENDS[end]
+    raw_server.script = behaviours[:1] * 5
+    settings = {"api_key": KEY, "base_url": raw_server.base_url, "max_retries": 0}
+    refs: list[weakref.ref[Any]] = []
+    held_meanwhile: list[int] = []
+
+    def make(number: int) -> tuple[str, InFile]:
+        held_meanwhile.append(sum(held() is not None for held in refs))
+        file = InFile(bytes(3_000_000))
+        refs.append(weakref.ref(file))
+        return f"{number}.bin", file
+
+    async def run_async() -> Any:
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(ENGINES[engine]()) if ENGINES[engine] else None
+            client = await stack.enter_async_context(AsyncUploadClient(**settings, http_client=http))
+            report = None
+            with suppress(ZeroDivisionError):
+                report = await client.upload_files(SESSION, map(make, range(4)), concurrency=concurrency, **options)
+            assert await gone(refs)
+        await abort_what_is_closing()
+        return report
+
+    if engine == "sync":
+        report: Any = None
+        with UploadClient(**settings) as client, suppress(ZeroDivisionError):
+            report = client.upload_files(SESSION, map(make, range(4)), concurrency=concurrency, **options)
+    else:
+        report = asyncio.run(run_async())
+
+    assert [held for held in refs if held() is not None] == []
+    assert (report is None) == (end == "a caller's error")
+    assert max(held_meanwhile) < concurrency
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_a_batch_that_was_cancelled_holds_nothing_of_the_files(raw_server: RawServer) -> None:
+    raw_server.script = [answer(delay=5)] * 2
+    refs: list[weakref.ref[Any]] = []
+
+    def make(number: int) -> tuple[str, InFile]:
+        file = InFile(bytes(3_000_000))
+        refs.append(weakref.ref(file))
+        return f"{number}.bin", file
+
+    async def run() -> bool:
+        async with AsyncUploadClient(api_key=KEY, base_url=raw_server.base_url) as client:
+            with anyio.move_on_after(0.1) as scope:
+                await client.upload_files(SESSION, map(make, range(4)), concurrency=2)
+            return scope.cancelled_caught and await gone(refs)
+
+    assert asyncio.run(run())
+    assert len(refs) == 2

@@ -11,9 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Awaitable,
     Callable,
     Collection,
@@ -22,7 +20,7 @@ from collections.abc import (
     Mapping,
 )
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, aclosing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache, partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -53,6 +51,7 @@ if TYPE_CHECKING:
 
 _MOST = 10_000
 """Files at a time; more than a machine has ports for."""
+_END = object()
 
 
 class BatchOptions(TypedDict, total=False):
@@ -155,6 +154,7 @@ class Batch:
         self._settings = settings
         self._session_id = session_id
         self.files: Any = list(files.items()) if isinstance(files, Mapping) else files
+        self._drawn = 0
         self._names: dict[str, int] = {}
         self._alike: dict[str, str] = {}
         self._warnings: list[str] = []
@@ -167,6 +167,14 @@ class Batch:
     def elsewhere(self) -> bool:
         """Whether other processes upload the files, with clients of their own."""
         return self.executor is not None and not isinstance(self.executor, ThreadPoolExecutor)
+
+    def submit(
+        self, executor: Executor, task: Task, upload: Callable[[Task, ProgressCallback], UploadedFile]
+    ) -> Future[UploadedFile]:
+        """Have a file uploaded by an executor, if that has threads by `upload`."""
+        if self.elsewhere:
+            return self.submit_elsewhere(executor, task)
+        return executor.submit(self.watch.over, partial(upload, task))
 
     def submit_elsewhere(self, executor: Executor, task: Task) -> Future[UploadedFile]:
         return executor.submit(upload_in_worker, self._settings, self._session_id, task.file, self.checksum)
@@ -191,22 +199,28 @@ class Batch:
             finally:
                 stop.stop()
 
-    def next_task(self, numbered: Iterator[tuple[int, object]]) -> Task | None:
+    def next_task(self, files: Iterator[object]) -> Task | None:
         """Return the next file that can be uploaded, None at the end. What was refused, the report tells."""
-        for index, item in numbered:
-            if task := self._accept(index, item):
+        # enumerate() would hold what it gave last while the next is made.
+        while (file := next(files, _END)) is not _END:
+            if task := self._accept(file):
                 return task
+            del file
         return None
 
-    async def next_task_async(self, numbered: AsyncIterator[tuple[int, object]]) -> Task | None:
-        """`next_task` for files that have to be awaited."""
-        async for index, item in numbered:
-            if task := self._accept(index, item):
+    async def next_task_async(self, files: Any) -> Task | None:
+        """`next_task` for files that may have to be awaited."""
+        if not hasattr(files, "__anext__"):
+            return self.next_task(files)
+        while (file := await anext(files, _END)) is not _END:
+            if task := self._accept(file):
                 return task
+            del file
         return None
 
-    def _accept(self, index: int, item: object) -> Task | None:
-        part = None
+    def _accept(self, item: object) -> Task | None:
+        index, part = self._drawn, None
+        self._drawn += 1
         try:
             task = Task(index, item, part := Part.of(item))
             name, _content_type = part.checked(remedy="pass it as (filename, file)")
@@ -238,7 +252,11 @@ class Batch:
         begun: whether its upload may have begun.
         """
         if isinstance(error, (Stopped, CancelledError)) or error is self.watch.raised:
-            raise error
+            try:
+                raise error
+            finally:
+                # See `_call.table.repeated`.
+                del error
         # How far another process came nobody knows; and a warning that is an error comes after the answer.
         unknown = begun and (self.elsewhere or isinstance(error, Warning))
         self._note_failure(task.index, task.part.name, error, unknown=unknown)
@@ -251,6 +269,7 @@ class Batch:
             failure = kind(f"{what} {outcome} uploaded: {type(error).__name__}: {error}")
             failure.__cause__ = error
             error = failure
+        _let_go_of_frames(error)
         self._note(index, FailedUpload(index, name, error))
 
     def _note(self, index: int, result: UploadedFile | FailedUpload) -> None:
@@ -295,6 +314,14 @@ class Watch:
     def stop(self) -> None:
         self._stop.set()
 
+    @contextmanager
+    def letting_go(self) -> Iterator[None]:
+        """Forget in the end what was raised: it leads to frames that lead here, and to the files."""
+        try:
+            yield
+        finally:
+            self.raised = None
+
     def __call__(self, progress: UploadProgress) -> None:
         """Pass on what a thread tells."""
         # What has left whole may have been saved, so its answer is waited for.
@@ -334,6 +361,26 @@ class Watch:
             raise
 
 
+def _let_go_of_frames(error: BaseException) -> None:
+    """Keep of an error what it says: the frames that it came through lead to the file, and a report may have many."""
+    links: list[BaseException | None] = [error]
+    # Those of others may go round in a circle.
+    seen: set[int] = set()
+    while links:
+        if (link := links.pop()) is not None and id(link) not in seen:
+            seen.add(id(link))
+            link.__traceback__ = None
+            links += link.__cause__, link.__context__
+
+
+@contextmanager
+def _forgetting_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        _let_go_of_frames(error)
+
+
 def _done(uploaded: UploadedFile) -> UploadProgress:
     """Return what is told of a file that another process has uploaded; of its parts nobody here has heard."""
     return UploadProgress(uploaded.name, uploaded.size, uploaded.size, uploaded.attempts)
@@ -346,50 +393,49 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
     """
     if not isinstance(batch.files, Iterable):
         raise InvalidArgument("files has to be awaited: pass it to AsyncUploadClient")
-    with ExitStack() as stack:
+    with batch.watch.letting_go(), ExitStack() as stack:
         workers = batch.executor or stack.enter_context(
             ThreadPoolExecutor(batch.concurrency, thread_name_prefix="anchor-uploads")
         )
 
-        def submit(task: Task) -> Future[UploadedFile]:
-            if batch.elsewhere:
-                return batch.submit_elsewhere(workers, task)
-            return workers.submit(batch.watch.over, partial(upload, task))
-
-        def begin(task: Task) -> None:
+        def begin_next() -> bool:
+            if not (task := batch.next_task(files)):
+                return False
             try:
-                future = submit(task)
+                future = batch.submit(workers, task, upload)
             except Exception as error:
                 batch.failed(task, error, begun=False)
             else:
                 waiting[future] = task
                 future.add_done_callback(finished.put)
+            return True
 
-        def settle(task: Task, future: Future[UploadedFile]) -> None:
+        def settle(future: Future[UploadedFile]) -> None:
+            task = waiting.pop(future)
             try:
                 uploaded = future.result()
             except Exception as error:
+                # If it is raised, it leads to this frame, which must not lead back to it.
+                del future
                 batch.failed(task, error)
             else:
                 batch.uploaded(task, uploaded)
                 if batch.elsewhere:
                     batch.watch(_done(uploaded))
 
-        numbered = enumerate(batch.files)
+        files = iter(batch.files)
         waiting: dict[Future[UploadedFile], Task] = {}
         finished: SimpleQueue[Future[UploadedFile]] = SimpleQueue()
         drawing = True
         try:
             while drawing or waiting:
                 if not drawing or len(waiting) == batch.concurrency:
-                    settle(waiting.pop(future := _next(finished)), future)
-                elif task := batch.next_task(numbered):
-                    begin(task)
+                    settle(_next(finished))
                 else:
-                    drawing = False
+                    drawing = begin_next()
                 # What is known by now is told before the next file is drawn, which may take long.
                 while not finished.empty():
-                    settle(waiting.pop(future := finished.get_nowait()), future)
+                    settle(finished.get_nowait())
                 batch.tell_results()
             return batch.report()
         except BaseException as error:
@@ -397,10 +443,10 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
             for future in waiting:
                 future.cancel()
             # What has left whole is waited for, so that the report can tell what became of it.
-            for future, task in waiting.items():
-                with suppress(Exception):
+            for future in list(waiting):
+                with _forgetting_errors():
                     wait_in_turns(partial(_has_finished, future))
-                    settle(task, future)
+                    settle(future)
             if batch.watch.raised is None:
                 batch.tell_results()
             if isinstance(error, KeyboardInterrupt):
@@ -433,57 +479,59 @@ async def run_async(
     Cancelling it cancels what runs. Raises at once what the caller's functions raise.
     """
     drawing = anyio.Lock()
-    raised: list[Exception] = []
+    raised: list[BaseException] = []
+
+    async def upload_next() -> bool:
+        async with drawing:
+            task = await batch.next_task_async(files)
+        await batch.tell_results_async()
+        if task is None:
+            return False
+        begun = submit is None
+        try:
+            if submit is None:
+                uploaded = await upload(task, batch.watch.awaited if batch.watch.wanted else None)
+            else:
+                future = submit(task)
+                begun = True
+                try:
+                    uploaded = await Aside(future.result).result_async()
+                finally:
+                    future.cancel()
+                await batch.watch.awaited(_done(uploaded))
+        except Exception as error:
+            batch.failed(task, error, begun=begun)
+        else:
+            batch.uploaded(task, uploaded)
+        return True
 
     async def work(scope: anyio.CancelScope) -> None:
         try:
-            while True:
-                async with drawing:
-                    task = await batch.next_task_async(numbered)
+            while await upload_next():
                 await batch.tell_results_async()
-                if task is None:
-                    return
-                begun = submit is None
-                try:
-                    if submit is None:
-                        uploaded = await upload(task, batch.watch.awaited if batch.watch.wanted else None)
-                    else:
-                        future = submit(task)
-                        begun = True
-                        try:
-                            uploaded = await Aside(future.result).result_async()
-                        finally:
-                            future.cancel()
-                        await batch.watch.awaited(_done(uploaded))
-                except Exception as error:
-                    batch.failed(task, error, begun=begun)
-                else:
-                    batch.uploaded(task, uploaded)
-                await batch.tell_results_async()
-        except Exception as error:
-            # Raised by one worker for all, without the group that a task group would make of it.
+        except (Exception, anyio.get_cancelled_exc_class()) as error:
+            # Raised by one worker for all, without the group that a task group would make of it. A cancellation may be
+            # the caller's own, such as that of a task awaited by `on_result`: the task group would pass over it. Of one
+            # from outside the task group hears itself; and what its tasks raise it keeps until the collector comes.
             raised.append(error)
             scope.cancel()
 
-    with batch.submitting(batch.executor) if batch.executor else nullcontext() as submit:
-        async with aclosing(_numbered(batch.files)) as numbered, anyio.create_task_group() as group:
-            for _ in range(batch.concurrency):
-                group.start_soon(work, group.cancel_scope)
-    if raised:
-        raise raised[0]
-    return batch.report()
-
-
-async def _numbered(files: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[tuple[int, Any], None]:
-    if isinstance(files, AsyncIterable):
-        index = 0
-        async with closing_async(files) as items:
-            async for item in items:
-                yield index, item
-                index += 1
-    else:
-        for numbered in enumerate(files):
-            yield numbered
+    try:
+        with (
+            batch.watch.letting_go(),
+            batch.submitting(batch.executor) if batch.executor else nullcontext() as submit,
+        ):
+            async with closing_async(batch.files):
+                files = aiter(batch.files) if isinstance(batch.files, AsyncIterable) else iter(batch.files)
+                async with anyio.create_task_group() as group:
+                    for _ in range(batch.concurrency):
+                        group.start_soon(work, group.cancel_scope)
+        if raised:
+            raise raised[0]
+        return batch.report()
+    finally:
+        # They lead to this frame, and so to themselves.
+        raised.clear()
 
 
 def upload_in_worker(settings: Settings, session_id: UUID, file: Any, checksum: bool) -> UploadedFile:
