@@ -950,6 +950,19 @@ def test_on_a_terminal_there_are_bars_and_lines_that_can_be_copied(
 
 
 @needs_posix
+def test_on_a_terminal_too_quiet_leaves_the_errors_and_what_json_is_asked_for(session_id: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"x")
+    paths = [str(tmp_path / name) for name in ("a.txt", "missing")]
+    line = ["sh", "-c", '"$@"; test $? -eq 1', "sh", *COMMAND, "upload", session_id, *paths, "--quiet"]
+    complaint = f"anchor-uploads: {paths[1]}: {paths[1]!r} does not exist"
+    variables = {**os.environ, "TERM": "xterm-256color"}
+    assert on_a_terminal(line, 100, variables).split("\r\n") == [complaint, ""]
+    lines = on_a_terminal([*line, "--json"], 100, variables).split("\r\n")[:-1]
+    assert sorted(json.loads(line)["file"] for line in lines if line.startswith("{")) == paths
+    assert [line for line in lines if not line.startswith("{")] == [complaint]
+
+
+@needs_posix
 def test_what_does_as_ctrl_c_gives_a_terminal_its_cursor_back(raw_server: RawServer, report: Path) -> None:
     def stall(exchange: Exchange) -> None:
         exchange.wait(1)

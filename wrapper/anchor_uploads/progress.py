@@ -58,7 +58,8 @@ class ProgressBar:
         self._bars = (_NotebookBars if console.is_jupyter else _Bars)(
             *_columns(console.width),
             console=console,
-            disable=not (console.is_interactive or console.is_jupyter),
+            # A quiet one would swallow what is printed elsewhere, which comes to it while there are bars.
+            disable=console.quiet or not (console.is_interactive or console.is_jupyter),
             # What else is printed there would run through the bars.
             redirect_stdout=_is_terminal(sys.stdout),
             redirect_stderr=_is_terminal(sys.stderr),
