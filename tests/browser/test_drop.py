@@ -432,6 +432,32 @@ def test_who_gave_up_does_not_hold_up_what_is_no_file(
     ]
 
 
+@pytest.mark.parametrize("other", ["#zone", "#neighbour"])
+def test_who_drops_at_the_same_time_does_not_keep_the_files_from_the_page(
+    twin: Twin, page: Any, site: FormSite, files: list[UploadedFile], other: str
+) -> None:
+    page.goto(site.zone())
+    session = page.context.new_cdp_session(page)
+
+    def node(selector: str) -> Any:
+        return session.send("Runtime.evaluate", {"expression": f"document.querySelector('{selector}')"})["result"]
+
+    def only_watch(method: str, params: dict[str, Any]) -> Any:
+        if params.get("type") == "dragEnter":
+            raise KeyboardInterrupt
+        return session.send(method, params)
+
+    def send(method: str, params: dict[str, Any]) -> Any:
+        if params.get("type") == "drop":
+            with pytest.raises(KeyboardInterrupt):
+                drop_files(only_watch, node(other), files[1])
+        return session.send(method, params)
+
+    assert [each.name for each in drop_files(send, node("#zone"), files[0])] == [files[0].name]
+    assert site.submitted() == arrived(files[:1])
+    session.detach()
+
+
 @pytest.mark.parametrize(("place", "asked"), [("beside-closed-iframe", True), ("same-origin", False)])
 def test_frames_are_asked_for_only_where_some_are_in_shadow_trees_and_may_go_away_meanwhile(
     page: Any, site: FormSite, files: list[UploadedFile], place: str, asked: bool

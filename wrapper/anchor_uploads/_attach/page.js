@@ -158,6 +158,7 @@ export function watch(expected, ...documents) {
   const stop = new AbortController();
   const same = (one, other) => ['name', 'size', 'modified'].every((fact) => one[fact] === other[fact]);
   const right = (files) => files.length === expected.length && files.every((file, at) => same(file, expected[at]));
+  const ours = (files) => files.length === 0 || files.some((file) => expected.some(({ name }) => name === file.name));
   const accepted = (event) => event.defaultPrevented && event.dataTransfer.dropEffect !== 'none';
   let last = null;
   let met = null;
@@ -171,6 +172,10 @@ export function watch(expected, ...documents) {
   const hear = (node) => (event) => {
     if (!event.isTrusted || !event.dataTransfer?.types.includes('Files')) return;
     const [leaves, drops] = [event.type === 'dragleave', event.type === 'drop'];
+    const facts = ({ name, size, lastModified }) => ({ name, size, modified: lastModified });
+    const files = Array.from(event.dataTransfer.files, facts);
+    // Somebody else's, whose own guard takes it for dropped: what we kept from the page would be told as done.
+    if (drops && !ours(files)) return;
     const path = event.composedPath();
     if (!leaves) [met] = path;
     if (!path.includes(node)) {
@@ -181,11 +186,7 @@ export function watch(expected, ...documents) {
     if (leaves) return;
     last = event;
     if (!drops) return;
-    dropped = Array.from(event.dataTransfer.files, ({ name, size, lastModified }) => ({
-      name,
-      size,
-      modified: lastModified,
-    }));
+    dropped = files;
     if (refused || !right(dropped)) keep(event);
   };
   // A page may change its mind between what it said and the drop.
