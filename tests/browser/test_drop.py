@@ -351,6 +351,15 @@ def test_what_is_not_right_is_not_dropped(
     assert heard(page) == []
 
 
+def test_files_of_one_name_are_not_dropped_together(
+    twin: Twin, page: Any, site: FormSite, files: list[UploadedFile]
+) -> None:
+    page.goto(site.zone())
+    with pytest.raises(AttachError, match=r"'report\.pdf' is the name of 2 of the files.*one after the other"):
+        twin.drop(zone(page), [files[0], files[1], files[0]])
+    assert heard(page) == []
+
+
 @pytest.mark.parametrize("deaf", [0, 3], ids=["at once", "over a page that takes its time"])
 def test_a_file_that_changes_on_the_way_does_not_reach_the_page(
     session: Session, site: FormSite, tmp_path: Path, deaf: int

@@ -127,7 +127,7 @@ def drop_files(
     Args:
         send: As for `set_input_files`.
         node: The element, as for `set_input_files`.
-        files: As for `set_input_files`.
+        files: As for `set_input_files`, but each of another name: the browser would change those that are the same.
         position: Where on the element, in its own pixels from its upper left corner; by default its middle.
 
     Returns:

@@ -133,7 +133,7 @@ def drop(
 
     Args:
         target: An element in any frame or shadow root; it is scrolled into view.
-        files: As for `attach`.
+        files: As for `attach`, but each of another name: the browser would change those that are the same.
         position: Where on the element, in its own pixels from its upper left corner; by default its middle.
         timeout: Seconds to find the element, and as many to drop.
 

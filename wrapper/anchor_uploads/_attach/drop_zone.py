@@ -5,6 +5,7 @@ https://chromedevtools.github.io/devtools-protocol/tot/Input/#method-dispatchDra
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import dist, isfinite
@@ -48,13 +49,20 @@ class DropZone:
         yield from ()
         return element
 
-    def check(self, facts: Facts, _wanted: Sequence[RemoteFile]) -> None:
-        """Raise `AttachError` unless something can be dropped on the element."""
+    def check(self, facts: Facts, wanted: Sequence[RemoteFile]) -> None:
+        """Raise `AttachError` unless these files can be dropped on the element."""
         if not facts["connected"]:
             raise AttachError(f"{facts['markup']} is no longer in the page; find it again")
         if facts["file"]:
             raise AttachError(
                 f"{facts['markup']} is no drop zone but an input, for which there is attach, or set_input_files"
+            )
+        # Of files that are dragged together Chromium would tell the second one of a name as "report (1).pdf".
+        (name, times), *_ = Counter(file.name for file in wanted).most_common(1)
+        if times > 1:
+            raise AttachError(
+                f"{name!r} is the name of {times} of the files, and the browser would give all but one of them another "
+                "name; drop them one after the other"
             )
 
     def check_types(self, facts: Facts, wanted: Sequence[RemoteFile], types: Sequence[str]) -> None:
