@@ -25,6 +25,7 @@ import pytest
 from anchor_uploads import UploadClient, __version__
 from anchor_uploads.cli import main
 from anchor_uploads.local import LocalServer
+from anchor_uploads.local.options import Options
 from recording.terminal import on_a_terminal
 from support.raw_server import SAVED, Exchange, RawServer, answer
 
@@ -1006,6 +1007,13 @@ def test_without_the_extra_it_says_what_to_install(
     )
     assert done.returncode == 1
     assert f'pip install "anchor-uploads[{extra}]"' in one_line(done.stderr)
+
+
+def test_help_tells_how_many_sessions_a_server_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--help"]) == 0
+    with_browsers, without = (Options(browser=browser).sessions_at_once for browser in (True, False))
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"(default: {with_browsers}, or {without:,} without browsers)" in told
 
 
 def test_help_imports_neither_httpx_nor_what_it_does_not_need() -> None:

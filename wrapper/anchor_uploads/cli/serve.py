@@ -21,7 +21,7 @@ KEY_VARIABLE = "ANCHOR_UPLOADS_SERVE_KEY"
     "--max-sessions",
     type=int,
     metavar="N",
-    help="How many sessions may run at once; one more is answered with 429 (default: 16).",
+    help="How many sessions may run at once; one more is answered with 429 (default: 16, or 10,000 without browsers).",
 )
 @click.option(
     "--allow-remote",
