@@ -215,6 +215,21 @@ def is_stored_whole_or_refused(call: Call, file: Any, server: RawServer) -> None
         assert (outcome.size, server.requests[0].part()[1]) == (22, b"".join(PARTS))
 
 
+def answer_twice(exchange: Exchange) -> None:
+    """Answer one request with two answers, as what stands between may that has lost count."""
+    content = json_of(SAVED)
+    exchange.read()
+    exchange.send((head_of(200, {"Content-Length": str(len(content))}) + content) * 2)
+
+
+@every_client
+def test_an_answer_that_came_before_the_request_is_none_to_it(call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [answer_twice, reset(after=None)]
+    report = call(raw_server.base_url, "upload_files", SESSION, {"a": b"a", "b": b"b"}, concurrency=1)
+    assert [uploaded.name for uploaded in report.uploaded] == ["a"]
+    assert [type(failed.error) for failed in report.failed] == [OutcomeUnknown]
+
+
 STATUSES: dict[int, type[StatusError]] = {
     401: AuthenticationFailed,
     404: SessionNotFound,

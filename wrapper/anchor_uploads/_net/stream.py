@@ -110,7 +110,10 @@ class Watch:
         self.traced = True
         if moment in ("connect_tcp.started", "connect_unix_socket.started", "send_request_headers.started"):
             # Of an earlier one, an answer came: the client's own `auth` has more to send.
-            self.sent, self.deadline, self._head = Sent.NOTHING, self._whole, _Ear()
+            self.sent, self.deadline, self._head, self.http11 = Sent.NOTHING, self._whole, _Ear(), False
+        if moment == "receive_response_headers.complete" and self.http11 and self._served and not self._head.answered:
+            # It was in what came behind the answer before, whose server did not know of this request.
+            raise httpcore.RemoteProtocolError("the answer had come before the request was made")
         if "timeout" in information and moment.endswith(".started"):
             information["timeout"] = self.deadline.bound(information["timeout"])
         elif moment in ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete"):
