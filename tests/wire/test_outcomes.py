@@ -122,6 +122,15 @@ def test_a_success_before_the_file_is_out_is_none(
     assert len(narrow_server.requests) == 1
 
 
+@every_client
+def test_of_a_success_before_the_file_is_out_no_more_is_said_than_of_its_attempt(
+    call: Call, narrow_server: RawServer
+) -> None:
+    narrow_server.script = [answer(502, {}, {"Retry-After": "0"}), answer_at(1000, "reads on", 200, SAVED)]
+    with pytest.raises(UnexpectedResponse, match="this attempt cannot have saved it"):
+        call(narrow_server.base_url, "upload_file", SESSION, LARGE[: 8 * MIB], client=BOUNDED, **NAMED)
+
+
 PARTS = (b"first part,", b"second part")
 
 
@@ -754,9 +763,11 @@ def test_the_end_of_a_session_that_an_attempt_without_an_answer_made_is_no_failu
 ) -> None:
     raw_server.script = [reset(after=None), answer(404, {"error": {"code": 404, "message": "Session not found"}})]
     assert call(raw_server.base_url, "end_session", SESSION) is None
-    with pytest.raises(SessionNotFound):
-        raw_server.script = [answer(404, {"error": {"code": 404, "message": "Session not found"}})]
-        call(raw_server.base_url, "end_session", SESSION)
+    # What was refused before has ended nothing.
+    for before in [], [answer(429, {}, {"Retry-After": "0"})]:
+        raw_server.script = [*before, answer(404, {"error": {"code": 404, "message": "Session not found"}})]
+        with pytest.raises(SessionNotFound):
+            call(raw_server.base_url, "end_session", SESSION)
 
 
 @both

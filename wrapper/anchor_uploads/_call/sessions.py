@@ -10,7 +10,7 @@ from anchor_uploads._call.contract import Operation, SessionId
 from anchor_uploads._call.exchange import Answer, Calls, Send
 from anchor_uploads._call.reply import Session, SessionInfo
 from anchor_uploads._call.settings import Deadline, Settings
-from anchor_uploads._call.table import judged, repeated
+from anchor_uploads._call.table import judged, may_have_taken_effect, repeated
 from anchor_uploads.errors import AnchorUploadsError, SessionNotFound
 
 Result = TypeVar("Result")
@@ -60,11 +60,16 @@ def _call(
     gone_is_done: bool = False,
 ) -> Calls[Any]:
     send = Send(settings, operation, Deadline(settings.deadline))
+    may_be_done = False
 
-    def attempt(number: int) -> Calls[Any]:
+    def attempt(_number: int) -> Calls[Any]:
+        nonlocal may_be_done
         came = yield send
         result = judged(came, send, what, read)
-        # An earlier attempt of the same call may have done it, without an answer.
-        return None if gone_is_done and number > 1 and isinstance(result, SessionNotFound) else result
+        if isinstance(result, SessionNotFound) and gone_is_done and may_be_done:
+            # An earlier attempt of the same call has done it, without saying so.
+            return None
+        may_be_done |= isinstance(result, AnchorUploadsError) and may_have_taken_effect(result)
+        return result
 
     return repeated(attempt, settings, send.deadline, idempotent=idempotent)

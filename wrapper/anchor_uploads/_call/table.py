@@ -101,7 +101,9 @@ def judged(
     if came.status_code < 200:
         return unexpected(came, what, "is not one that ends a request")
     if came.sent is not Sent.WHOLE:
-        return unexpected(came, what, "says success, but came before the file was out: the service cannot have it")
+        return unexpected(
+            came, what, "says success, but came before the file was out: this attempt cannot have saved it"
+        )
     return read(came, what)
 
 
@@ -166,11 +168,16 @@ def _pause(error: AnchorUploadsError, number: int) -> float:
     return random.uniform(0, min(_LAST_WAIT, _FIRST_WAIT * 2 ** min(number - 1, 10)))  # noqa: S311 - no secret
 
 
+def may_have_taken_effect(error: AnchorUploadsError) -> bool:
+    """Tell whether an attempt that is to be repeated may have done what it was to do."""
+    # A service that fails with a file in hand, or a gateway in front of one that has it, may have it still.
+    return isinstance(error, (errors.ServerError, errors.OutcomeUnknown))
+
+
 def _is_as_open(error: AnchorUploadsError, before: AnchorUploadsError | None) -> bool:
     """Tell whether an attempt may have saved something, and whether that is as uncertain as it is of one before."""
-    # A service that fails with a file in hand, or a gateway in front of one that has it, may have it still.
-    failed = isinstance(error, errors.ServerError) and not isinstance(before, errors.OutcomeUnknown)
-    return failed or isinstance(error, errors.OutcomeUnknown)
+    less = isinstance(before, errors.OutcomeUnknown) and not isinstance(error, errors.OutcomeUnknown)
+    return may_have_taken_effect(error) and not less
 
 
 def _in_all(last: AnchorUploadsError, before: AnchorUploadsError | None) -> AnchorUploadsError:
