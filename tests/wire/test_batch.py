@@ -388,6 +388,23 @@ def test_what_became_of_a_file_in_a_worker_that_died_is_not_known(call: Call, ra
         assert f"{refused.name!r} was not uploaded: BrokenExecutor: its worker has died" in str(refused.error)
 
 
+class Interrupted(Executor):
+    """Has Ctrl-C end each upload, as it does in the processes of a terminal, which pass on what ended it."""
+
+    def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+        future = Future[Any]()
+        future.set_exception(KeyboardInterrupt())
+        return future
+
+
+@both_engines
+def test_ctrl_c_in_another_process_does_not_lose_the_report(call: Call, raw_server: RawServer) -> None:
+    files = {"a": b"a", "b": b"b"}
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, files, executor=Interrupted())
+    assert [type(failed.error) for failed in report.failed] == [OutcomeUnknown] * 2
+    assert "'a' may have been uploaded: RuntimeError: KeyboardInterrupt ended it" in str(report.failed[0].error)
+
+
 @both
 @pytest.mark.filterwarnings("error")
 def test_a_warning_that_is_an_error_does_not_say_that_a_file_is_not_there(call: Call, raw_server: RawServer) -> None:

@@ -242,6 +242,14 @@ class Batch:
             )
         return task
 
+    def outcome(self, future: Future[UploadedFile]) -> UploadedFile:
+        """Return what an upload that was submitted has come to. Raises what it raised."""
+        error = future.exception()
+        if self.elsewhere and not isinstance(error, (Exception, type(None))):
+            # Ctrl-C reaches all processes of a terminal. What it ends in another ends nothing here but that upload.
+            raise RuntimeError(f"{type(error).__name__} ended it in another process") from error
+        return future.result()
+
     def uploaded(self, task: Task, uploaded: UploadedFile) -> None:
         """Note that a file was uploaded."""
         self._note(task.index, uploaded)
@@ -413,7 +421,7 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
         def settle(future: Future[UploadedFile]) -> None:
             task = waiting.pop(future)
             try:
-                uploaded = future.result()
+                uploaded = batch.outcome(future)
             except Exception as error:
                 # If it is raised, it leads to this frame, which must not lead back to it.
                 del future
