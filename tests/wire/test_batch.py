@@ -414,6 +414,14 @@ def test_a_warning_that_is_an_error_does_not_say_that_a_file_is_not_there(call: 
     assert [uploaded.name for uploaded in report.uploaded] == ["b"]
 
 
+@both
+def test_the_key_is_in_no_text_of_a_report(call: Call, raw_server: RawServer) -> None:
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, iter([(f"{KEY}/a", b"x")]))
+    with pytest.raises(UploadsFailed) as caught:
+        report.raise_for_failures()
+    assert [KEY in text for text in (str(caught.value), str(report.failed[0].error))] == [False, False]
+
+
 class NoPath:
     def __fspath__(self) -> str:
         raise LookupError("it is not mounted")

@@ -24,7 +24,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
-from anchor_uploads import AsyncUploadClient, SourceError, TimedOut, UploadProgress
+from anchor_uploads import AsyncUploadClient, InvalidArgument, SourceError, TimedOut, UploadProgress
 from support import node, parsers
 from support.raw_server import RawServer, answer
 from support.twins import KEY, SESSION, Call, both, call_async, call_sync
@@ -197,6 +197,24 @@ def test_a_url_that_cannot_be_read_says_why_and_shows_no_secret(
     with pytest.raises(SourceError, match=text) as caught:
         call(raw_server.base_url, "upload_file", SESSION, url)
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+    assert raw_server.connections == 0
+
+
+SIGNED = "https://bucket/a.bin?signature=s3cret"
+MISTAKEN: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "for a session": ("upload_file", (SIGNED, SESSION)),
+    "for a name": ("upload_file", (SESSION, (SIGNED, b"x"))),
+    "for files": ("upload_files", (SESSION, SIGNED)),
+}
+
+
+@both
+@pytest.mark.parametrize("row", MISTAKEN)
+def test_a_url_that_was_taken_for_something_else_shows_no_secret(call: Call, row: str, raw_server: RawServer) -> None:
+    method, arguments = MISTAKEN[row]
+    with pytest.raises((InvalidArgument, SourceError), match=r"https://bucket/a\.bin'") as caught:
+        call(raw_server.base_url, method, *arguments)
+    assert "s3cret" not in str(caught.value)
     assert raw_server.connections == 0
 
 

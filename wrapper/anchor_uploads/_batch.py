@@ -32,9 +32,10 @@ from attrs import frozen
 from anchor_uploads._aside import Aside, Stopped, stopped_by, wait_in_turns
 from anchor_uploads._call.callbacks import ProgressCallback, UploadProgress, called, check_callback, tell
 from anchor_uploads._call.reply import UploadedFile
+from anchor_uploads._call.secrets import hide
 from anchor_uploads._call.settings import Settings
 from anchor_uploads._call.upload import check_checksum
-from anchor_uploads._sources.names import alike
+from anchor_uploads._sources.names import alike, without_urls_secrets
 from anchor_uploads._sources.part import Part, one_name, refuse_one_name
 from anchor_uploads._sources.source import closing_async
 from anchor_uploads.errors import (
@@ -140,7 +141,8 @@ class Batch:
             raise InvalidArgument(f"concurrency must be a whole number from 1 to {_MOST}, not {concurrency!r}")
         one = isinstance(files, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(files, "read")
         if one or not isinstance(files, (Iterable, AsyncIterable)):
-            raise InvalidArgument(f"files must be an iterable of files, not {files!r:.100}; one goes to upload_file")
+            shown = without_urls_secrets(repr(files))
+            raise InvalidArgument(f"files must be an iterable of files, not {shown:.100}; one goes to upload_file")
         if executor is not None and not callable(getattr(executor, "submit", None)):
             raise InvalidArgument(f"executor must have submit(), as those of concurrent.futures, not {executor!r}")
         check_callback(on_progress, "on_progress", "UploadProgress")
@@ -277,6 +279,8 @@ class Batch:
             failure = kind(f"{what} {outcome} uploaded: {type(error).__name__}: {error}")
             failure.__cause__ = error
             error = failure
+        # It is told, and not raised through the call's own frame.
+        hide(error, self._settings._api_key)
         _let_go_of_frames(error)
         self._note(index, FailedUpload(index, name, error))
 
@@ -503,7 +507,7 @@ async def run_async(
                 future = submit(task)
                 begun = True
                 try:
-                    uploaded = await Aside(future.result).result_async()
+                    uploaded = await Aside(partial(batch.outcome, future)).result_async()
                 finally:
                     future.cancel()
                 await batch.watch.awaited(_done(uploaded))

@@ -23,6 +23,7 @@ from anchor_browser_api_client.api.sessions import (
 from anchor_browser_api_client.api.uploads import upload_file
 from anchor_browser_api_client.models import SessionRequest, UploadForm
 from anchor_browser_api_client.types import UNSET, File
+from anchor_uploads._sources.names import without_urls_secrets
 from anchor_uploads.errors import InvalidArgument
 
 API_KEY_HEADER = "anchor-api-key"
@@ -45,9 +46,9 @@ class SessionId:
             parsed = UUID(str(self._given))
         # UUID() also takes braces, "urn:uuid:" and no hyphens at all, and the service does not.
         if parsed is None or str(parsed) != str(self._given).lower():
-            raise InvalidArgument(
-                f"{self._given!r} is not a session id: those are UUIDs, as create_session returns them"
-            )
+            # As of arguments that were exchanged.
+            shown = without_urls_secrets(repr(self._given))
+            raise InvalidArgument(f"{shown} is not a session id: those are UUIDs, as create_session returns them")
         return parsed
 
 

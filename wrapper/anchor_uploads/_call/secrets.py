@@ -23,7 +23,7 @@ def hidden(key: ApiKey) -> Iterator[None]:
     try:
         yield
     except AnchorUploadsError as error:
-        _hide(error, key)
+        hide(error, key)
         raise
 
 
@@ -34,7 +34,8 @@ def log(key: ApiKey, text: str, *arguments: object) -> None:
         _log.info(text, *shown, stacklevel=2)
 
 
-def _hide(error: AnchorUploadsError, key: ApiKey) -> None:
+def hide(error: AnchorUploadsError, key: ApiKey) -> None:
+    """Put "…" in the place of `key` in an error and in those of this package that it leads to."""
     link: BaseException | None = error
     # Those of others may go round in a circle.
     seen: set[int] = set()

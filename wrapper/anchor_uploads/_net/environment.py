@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import ssl
 import urllib.request
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 import httpx
-from attrs import frozen
+from attrs import field, frozen
 
 from anchor_uploads._call.settings import check_host
 from anchor_uploads.errors import InvalidArgument
@@ -22,7 +23,7 @@ from anchor_uploads.errors import InvalidArgument
 class Proxy:
     """A proxy, and the variable that names it. shown: its URL without user and password."""
 
-    url: str
+    url: str = field(repr=False)
     shown: str
     variable: str
 
@@ -31,17 +32,20 @@ class Proxy:
 
     def for_httpx(self) -> httpx.Proxy:
         """Return it as httpx takes it. Raises `InvalidArgument` if there is no such proxy."""
-        try:
-            parts = urlsplit(self.url)
-            check_host(httpx.URL(self.url))
-            if parts.hostname and parts.port != 0 and parts.scheme in ("http", "https", "socks5", "socks5h"):
+        # Whatever goes wrong, the next line is what there is to say of it.
+        with suppress(Exception):
+            if _is_of_a_proxy(self.url):
                 return httpx.Proxy(self.url)
-        except Exception:  # noqa: S110 - whatever it is, the next line is what there is to say of it
-            pass
         raise InvalidArgument(
             f"{self} is none that can be used; write http://host:port, https://host:port or socks5://host:port, or "
             "unset the variable"
         )
+
+
+def _is_of_a_proxy(url: str) -> bool:
+    parts = urlsplit(url)
+    check_host(httpx.URL(url))
+    return bool(parts.hostname) and parts.port != 0 and parts.scheme in ("http", "https", "socks5", "socks5h")
 
 
 def proxy_for(base_url: str) -> Proxy | None:

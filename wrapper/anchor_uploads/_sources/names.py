@@ -76,7 +76,7 @@ def check_name(name: str | None, *, label: str, remedy: str = "pass filename=") 
     elif escape := _ESCAPES.search(name):
         problem = f"holds {escape[0]}, which the other end cannot tell from an escaped quote or line break"
     if problem:
-        raise SourceError(f"{label}: the name {name!r} {problem}; {remedy} to send another")
+        raise SourceError(f"{label}: the name {without_urls_secrets(repr(name))} {problem}; {remedy} to send another")
     return name
 
 

@@ -12,7 +12,14 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from anchor_uploads._sources.media_types import check_media_type, is_media_type, media_type_of
-from anchor_uploads._sources.names import attribute_of, check_name, is_url, own_name, without_secrets
+from anchor_uploads._sources.names import (
+    attribute_of,
+    check_name,
+    is_url,
+    own_name,
+    without_secrets,
+    without_urls_secrets,
+)
 from anchor_uploads._sources.source import Waits, status_of
 from anchor_uploads.errors import InvalidArgument, SourceError
 
@@ -95,7 +102,9 @@ class Part:
             return repr(without_secrets(self.content))
         if isinstance(self.content, (str, os.PathLike)):
             return repr(os.fsdecode(self.content))
-        return repr(self.name) if self.name else f"the {type(self.content).__name__} that was passed as a file"
+        if self.name:
+            return without_urls_secrets(repr(self.name))
+        return f"the {type(self.content).__name__} that was passed as a file"
 
     def checked(self, *, remedy: str = "pass filename=") -> tuple[str, str]:
         """Return the name and the type to send. Raises `SourceError` if one cannot be sent; `remedy` gives another."""
