@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
@@ -388,21 +389,29 @@ def test_what_became_of_a_file_in_a_worker_that_died_is_not_known(call: Call, ra
         assert f"{refused.name!r} was not uploaded: BrokenExecutor: its worker has died" in str(refused.error)
 
 
-class Interrupted(Executor):
-    """Has Ctrl-C end each upload, as it does in the processes of a terminal, which pass on what ended it."""
+class Breaking(Executor):
+    """Ends each upload by `error`: Ctrl-C, which reaches all processes of a terminal, or by cancelling it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
 
     def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
         future = Future[Any]()
-        future.set_exception(KeyboardInterrupt())
+        future.set_exception(self._error)
         return future
 
 
 @both_engines
-def test_ctrl_c_in_another_process_does_not_lose_the_report(call: Call, raw_server: RawServer) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), CancelledError()], ids=lambda error: type(error).__name__)
+def test_what_ends_an_upload_in_another_process_does_not_lose_the_report(
+    call: Call, error: BaseException, raw_server: RawServer
+) -> None:
     files = {"a": b"a", "b": b"b"}
-    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, files, executor=Interrupted())
+    report: UploadReport = call(raw_server.base_url, "upload_files", SESSION, files, executor=Breaking(error))
     assert [type(failed.error) for failed in report.failed] == [OutcomeUnknown] * 2
-    assert "'a' may have been uploaded: RuntimeError: KeyboardInterrupt ended it" in str(report.failed[0].error)
+    assert re.search(rf"'a' may have been uploaded: .*{type(error).__name__}", str(report.failed[0].error))
+    with pytest.raises(UploadsFailed, match=r"^2 of 2 files failed; the first is number 1: 'a' may have been"):
+        report.raise_for_failures()
 
 
 @both

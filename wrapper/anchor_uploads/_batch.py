@@ -67,7 +67,7 @@ class BatchOptions(TypedDict, total=False):
 
 @frozen
 class FailedUpload:
-    """A file of a batch that was not uploaded.
+    """A file of a batch whose upload failed. Its error tells whether it may have been saved nevertheless.
 
     Attributes:
         index: Its place among the files, from 0 on.
@@ -98,7 +98,7 @@ class UploadReport:
     warnings: tuple[str, ...] = ()
 
     def raise_for_failures(self) -> None:
-        """Raise an error if a file was not uploaded.
+        """Raise an error if an upload failed.
 
         Raises:
             UploadsFailed: With this report.
@@ -106,8 +106,9 @@ class UploadReport:
         if self.failed:
             total = len(self.uploaded) + len(self.failed)
             first = self.failed[0]
+            # Not that they were not uploaded: of some that may be unknown.
             raise UploadsFailed(
-                f"{len(self.failed)} of {total} files were not uploaded; the first is number {first.index + 1}: "
+                f"{len(self.failed)} of {total} files failed; the first is number {first.index + 1}: "
                 f"{first.error}. The others are in report.failed",
                 report=self,
             )
@@ -257,11 +258,13 @@ class Batch:
         self._note(task.index, uploaded)
 
     def failed(self, task: Task, error: Exception, *, begun: bool = True) -> None:
-        """Note that a file was not uploaded. Raises what is no failed upload, such as what `on_progress` raised.
+        """Note that an upload failed. Raises what is no failed upload, such as what `on_progress` raised.
 
         begun: whether its upload may have begun.
         """
-        if isinstance(error, (Stopped, CancelledError)) or error is self.watch.raised:
+        # What an executor cancels of its own accord ends no more than that upload.
+        stopped = isinstance(error, Stopped) or (isinstance(error, CancelledError) and self.watch.stopped)
+        if stopped or error is self.watch.raised:
             try:
                 raise error
             finally:
@@ -322,6 +325,11 @@ class Watch:
     def wanted(self) -> bool:
         """Whether anybody wants to hear of the progress."""
         return self._on_progress is not None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the batch is to end."""
+        return self._stop.is_set()
 
     def stop(self) -> None:
         self._stop.set()

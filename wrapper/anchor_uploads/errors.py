@@ -15,7 +15,7 @@ AnchorUploadsError
 │   └── ServerError                         500 to 599
 ├── UnexpectedResponse                      an answer that the contract does not know, or a hasty success
 ├── AttachError                             a page's file input cannot get, or did not get, the right files
-└── UploadsFailed                           files of a batch were not uploaded
+└── UploadsFailed                           uploads of a batch failed
 
 KeyboardInterrupt
 └── UploadsInterrupted                      Ctrl-C stopped a batch
@@ -162,7 +162,7 @@ class AttachError(AnchorUploadsError):
 
 
 class UploadsFailed(AnchorUploadsError):
-    """Files of a batch were not uploaded.
+    """Uploads of a batch failed. Each error in the report tells whether its file may have been saved nevertheless.
 
     Attributes:
         report (UploadReport): Which, and why.
