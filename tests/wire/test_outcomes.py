@@ -498,7 +498,10 @@ def test_what_the_contract_allows_warns_of_nothing(call: Call, body: Any, raw_se
 @both
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(200, b""), (200, b"<html>Welcome</html>"), (200, b"null"), (200, b"[]"), (204, b""), (302, b"")],
+    [
+        *[(200, b""), (200, b"<html>Welcome</html>"), (200, b"null"), (200, b"[]"), (204, b""), (302, b"")],
+        *[(200, b'{"error": "No file was saved"}'), (200, b'{"data": null, "error": {"code": 500}}')],
+    ],
 )
 def test_what_says_nothing_of_a_file_is_no_success(call: Call, status: int, body: bytes, raw_server: RawServer) -> None:
     raw_server.script = [answer(status, body)]
@@ -569,6 +572,19 @@ def test_a_session_that_cannot_be_ended_when_its_block_is_left_is_a_failure(
     raw_server.script = [CREATED, answer(), answer(status, {"error": {"code": status, "message": "not yours"}})]
     with pytest.raises(kind, match="not yours"):
         call.in_session(raw_server.base_url, "upload_file", b"x", **NAMED)
+
+
+@every_client
+@pytest.mark.parametrize("status", [404, 201])
+@pytest.mark.filterwarnings("error::anchor_uploads.ContractDrift")
+def test_of_a_session_that_is_gone_nobody_says_that_it_goes_on_when_its_block_is_left_by_an_error(
+    call: Call, status: int, raw_server: RawServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw_server.script = [CREATED, answer(status, {})]
+    with pytest.raises(SourceError, match="is not a file"):
+        call.in_session(raw_server.base_url, "upload_file", None, **NAMED)
+    assert [request.request_line.split()[0] for request in raw_server.requests] == ["POST", "DELETE"]
+    assert caplog.text == ""
 
 
 @every_client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from anchor_uploads._net.connections import AsyncConnections, Connections
 from anchor_uploads._sources.opening import opened, opened_async
 from anchor_uploads._sources.part import AsyncContent, AsyncFileInput, Content, FileInput, Part
 from anchor_uploads._sources.source import Source
-from anchor_uploads.errors import AnchorUploadsError, InvalidArgument, StatusError
+from anchor_uploads.errors import AnchorUploadsError, ContractDrift, InvalidArgument, StatusError
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -386,7 +386,7 @@ class UploadClient(_Client[httpx.Client]):
         try:
             yield session
         except BaseException:
-            with _warning_of(session):
+            with _warning_of(session), _gone_already():
                 self.end_session(session.id)
             raise
         with _gone_already():
@@ -512,8 +512,9 @@ class AsyncUploadClient(_Client[httpx.AsyncClient]):
             with _gone_already():
                 await self.end_session(session.id)
         except BaseException as error:
-            if not (left and isinstance(error, AnchorUploadsError)):
-                with _warning_of(session), anyio.move_on_after(_FAREWELL_SECONDS, shield=True) as farewell:
+            if not (left and isinstance(error, (AnchorUploadsError, ContractDrift))):
+                farewell = anyio.move_on_after(_FAREWELL_SECONDS, shield=True)
+                with _warning_of(session), farewell, _gone_already():
                     await self.end_session(session.id)
                 if farewell.cancelled_caught:
                     _log.warning("session %s may go on: no answer came within %d s", session.id, _FAREWELL_SECONDS)
@@ -586,6 +587,8 @@ def _gone_already() -> Iterator[None]:
 def _warning_of(session: Session) -> Iterator[None]:
     """Let the error that ended a session's block be the one to see, but say that the session goes on."""
     try:
-        yield
+        # Where warnings are errors, this one comes of a session that was ended.
+        with suppress(ContractDrift):
+            yield
     except AnchorUploadsError as error:
         _log.warning("session %s could not be ended: %s", session.id, error)
