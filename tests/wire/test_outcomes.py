@@ -224,19 +224,29 @@ def is_stored_whole_or_refused(call: Call, file: Any, server: RawServer) -> None
         assert (outcome.size, server.requests[0].part()[1]) == (22, b"".join(PARTS))
 
 
-def answer_twice(exchange: Exchange) -> None:
-    """Answer one request with two answers, as what stands between may that has lost count."""
-    content = json_of(SAVED)
-    exchange.read()
-    exchange.send((head_of(200, {"Content-Length": str(len(content))}) + content) * 2)
+def answer_once_and(again: int | None) -> Behaviour:
+    """Answer one request, and once more to so many bytes, as what stands between may that has lost count."""
+
+    def behave(exchange: Exchange) -> None:
+        content = json_of(SAVED)
+        whole = head_of(200, {"Content-Length": str(len(content))}) + content
+        exchange.read()
+        exchange.send(whole + whole[:again])
+
+    return behave
 
 
 @every_client
-def test_an_answer_that_came_before_the_request_is_none_to_it(call: Call, raw_server: RawServer) -> None:
-    raw_server.script = [answer_twice, reset(after=None)]
+@pytest.mark.parametrize("again", [None, len("HTTP/1.1 200 Rea")], ids=["whole", "in part"])
+def test_an_answer_that_came_before_the_request_is_none_to_it(
+    call: Call, again: int | None, raw_server: RawServer
+) -> None:
+    # The rest of a line that was begun before would be taken for the reason of a success.
+    raw_server.script = [answer_once_and(again), answer(507) if again else reset(after=None)]
     report = call(raw_server.base_url, "upload_files", SESSION, {"a": b"a", "b": b"b"}, concurrency=1)
     assert [uploaded.name for uploaded in report.uploaded] == ["a"]
-    assert [type(failed.error) for failed in report.failed] == [OutcomeUnknown]
+    # aiohttp throws the connection away, and hears the answer on another.
+    assert isinstance(report.failed[0].error, (OutcomeUnknown, ServerError))
 
 
 STATUSES: dict[int, type[StatusError]] = {
@@ -565,16 +575,6 @@ def test_a_session_that_is_gone_when_its_block_is_left_is_no_failure(
 
 
 @every_client
-@pytest.mark.parametrize(("status", "kind"), [(403, AuthenticationFailed), (409, StatusError)])
-def test_a_session_that_cannot_be_ended_when_its_block_is_left_is_a_failure(
-    call: Call, status: int, kind: type[StatusError], raw_server: RawServer
-) -> None:
-    raw_server.script = [CREATED, answer(), answer(status, {"error": {"code": status, "message": "not yours"}})]
-    with pytest.raises(kind, match="not yours"):
-        call.in_session(raw_server.base_url, "upload_file", b"x", **NAMED)
-
-
-@every_client
 @pytest.mark.parametrize("status", [404, 201])
 @pytest.mark.filterwarnings("error::anchor_uploads.ContractDrift")
 def test_of_a_session_that_is_gone_nobody_says_that_it_goes_on_when_its_block_is_left_by_an_error(
@@ -585,6 +585,16 @@ def test_of_a_session_that_is_gone_nobody_says_that_it_goes_on_when_its_block_is
         call.in_session(raw_server.base_url, "upload_file", None, **NAMED)
     assert [request.request_line.split()[0] for request in raw_server.requests] == ["POST", "DELETE"]
     assert caplog.text == ""
+
+
+@every_client
+@pytest.mark.parametrize(("status", "kind"), [(403, AuthenticationFailed), (409, StatusError)])
+def test_a_session_that_cannot_be_ended_when_its_block_is_left_is_a_failure(
+    call: Call, status: int, kind: type[StatusError], raw_server: RawServer
+) -> None:
+    raw_server.script = [CREATED, answer(), answer(status, {"error": {"code": status, "message": "not yours"}})]
+    with pytest.raises(kind, match="not yours"):
+        call.in_session(raw_server.base_url, "upload_file", b"x", **NAMED)
 
 
 @every_client

@@ -111,9 +111,11 @@ class Watch:
         if moment in ("connect_tcp.started", "connect_unix_socket.started", "send_request_headers.started"):
             # Of an earlier one, an answer came: the client's own `auth` has more to send.
             self.sent, self.deadline, self._head, self.http11 = Sent.NOTHING, self._whole, _Ear(), False
-        if moment == "receive_response_headers.complete" and self.http11 and self._served and not self._head.answered:
-            # It was in what came behind the answer before, whose server did not know of this request.
-            raise httpcore.RemoteProtocolError("the answer had come before the request was made")
+        if moment == "receive_response_headers.complete" and self.http11 and self._served:
+            _version, status, *_ = information["return_value"]
+            if not self._head.has_heard(status):
+                # It began in what came behind the answer before, whose server did not know of this request.
+                raise httpcore.RemoteProtocolError("the answer had come before the request was made")
         if "timeout" in information and moment.endswith(".started"):
             information["timeout"] = self.deadline.bound(information["timeout"])
         elif moment in ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete"):
@@ -187,6 +189,10 @@ class _Ear:
         """Return what was heard, for whoever reads now."""
         heard, self._heard, self.answered = self._heard, b"", False
         return heard
+
+    def has_heard(self, status: int) -> bool:
+        """Tell whether what was heard is the beginning of an answer of this status."""
+        return self.answered and str(status).encode().startswith(self._heard[9:12])
 
     def hears(self, block: bytes) -> bool:
         """Tell whether an answer has begun, now that `block` was read."""
