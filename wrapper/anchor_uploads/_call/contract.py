@@ -46,9 +46,11 @@ class SessionId:
             parsed = UUID(str(self._given))
         # UUID() also takes braces, "urn:uuid:" and no hyphens at all, and the service does not.
         if parsed is None or str(parsed) != str(self._given).lower():
-            # As of arguments that were exchanged.
-            shown = without_urls_secrets(repr(self._given))
-            raise InvalidArgument(f"{shown} is not a session id: those are UUIDs, as create_session returns them")
+            # It may be a URL, of arguments that were exchanged; or the key, which no variable here may hold.
+            raise InvalidArgument(
+                f"{without_urls_secrets(repr(self._given))} is not a session id: those are UUIDs, as create_session "
+                "returns them"
+            )
         return parsed
 
 
