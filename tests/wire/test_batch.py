@@ -315,7 +315,8 @@ def test_what_a_file_itself_raises_is_the_failure_of_that_file(call: Call, raw_s
         raw_server.base_url, "upload_files", SESSION, [("a", b"a"), ("b", broken()), ("c", b"c")]
     )
     assert [uploaded.name for uploaded in report.uploaded] == ["a", "c"]
-    assert "'b' was not uploaded: ZeroDivisionError: half a file" in str(report.failed[0].error)
+    text = r"'b' was not uploaded: ZeroDivisionError: half a file \(test_batch\.py, line \d+\)"
+    assert re.fullmatch(text, str(report.failed[0].error))
     assert isinstance(report.failed[0].error.__cause__, ZeroDivisionError)
 
 
@@ -451,7 +452,8 @@ def test_what_can_be_no_file_is_a_failure_of_its_own_among_others_that_are_drawn
     assert [uploaded.name for uploaded in report.uploaded] == ["a.txt", "c.txt"]
     kinds = [(failed.index, type(failed.error)) for failed in report.failed]
     assert kinds == [(1, InvalidArgument), (2, SourceError), (3, AnchorUploadsError)]
-    assert str(report.failed[2].error) == "file 4 was not uploaded: LookupError: it is not mounted"
+    text = r"file 4 was not uploaded: LookupError: it is not mounted \(test_batch\.py, line \d+\)"
+    assert re.fullmatch(text, str(report.failed[2].error))
 
 
 @both

@@ -23,6 +23,7 @@ from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecu
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache, partial
 from queue import Empty, SimpleQueue
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, TypedDict
 from uuid import UUID
 
@@ -247,11 +248,16 @@ class Batch:
 
     def outcome(self, future: Future[UploadedFile]) -> UploadedFile:
         """Return what an upload that was submitted has come to. Raises what it raised."""
-        error = future.exception()
-        if self.elsewhere and not isinstance(error, (Exception, type(None))):
+        try:
+            return future.result()
+        except BaseException as error:
+            if isinstance(error, Exception) or not self.elsewhere or error is not future.exception():
+                raise
             # Ctrl-C reaches all processes of a terminal. What it ends in another ends nothing here but that upload.
             raise RuntimeError(f"{type(error).__name__} ended it in another process") from error
-        return future.result()
+        finally:
+            # See `_call.table.repeated`.
+            del future
 
     def uploaded(self, task: Task, uploaded: UploadedFile) -> None:
         """Note that a file was uploaded."""
@@ -279,7 +285,7 @@ class Batch:
             # From the file itself, such as an iterable of the caller's, or from what was to upload it.
             kind, outcome = (OutcomeUnknown, "may have been") if unknown else (AnchorUploadsError, "was not")
             what = f"file {index + 1}" if name is None else repr(name)
-            failure = kind(f"{what} {outcome} uploaded: {type(error).__name__}: {error}")
+            failure = kind(f"{what} {outcome} uploaded: {type(error).__name__}: {error}{_place_of(error)}")
             failure.__cause__ = error
             error = failure
         # It is told, and not raised through the call's own frame.
@@ -379,6 +385,14 @@ class Watch:
         except BaseException as error:
             self.raised = error
             raise
+
+
+def _place_of(error: BaseException) -> str:
+    """Return where an error was raised, for a text: its frames are let go of."""
+    raised_in = [
+        f" ({os.path.basename(it.f_code.co_filename)}, line {line})" for it, line in walk_tb(error.__traceback__)
+    ]
+    return raised_in[-1] if raised_in else ""
 
 
 def _let_go_of_frames(error: BaseException) -> None:
