@@ -527,6 +527,24 @@ def test_a_batch_that_is_stopped_ends_what_is_in_its_midst(raw_server: RawServer
     assert not raw_server.requests[0].complete
 
 
+def test_ctrl_c_while_the_threads_end_does_not_lose_the_report(
+    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutdown = ThreadPoolExecutor.shutdown
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        shutdown(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", interrupted)
+    with (
+        UploadClient(api_key=KEY, base_url=raw_server.base_url) as client,
+        pytest.raises(UploadsInterrupted) as caught,
+    ):
+        client.upload_files(SESSION, {"a": b"a"})
+    assert [uploaded.name for uploaded in caught.value.report.uploaded] == ["a"]
+
+
 @pytest.mark.parametrize("waits_for", ["the next attempt", "a pipe"])
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this platform")
 def test_a_batch_that_is_stopped_waits_for_nothing_but_answers(

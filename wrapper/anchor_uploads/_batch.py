@@ -427,6 +427,14 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
     """
     if not isinstance(batch.files, Iterable):
         raise InvalidArgument("files has to be awaited: pass it to AsyncUploadClient")
+    try:
+        return _in_threads(batch, upload)
+    except KeyboardInterrupt as error:
+        # Whenever it comes, also while all is done and the threads end.
+        raise UploadsInterrupted(batch.report()) from error
+
+
+def _in_threads(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) -> UploadReport:
     with batch.watch.letting_go(), ExitStack() as stack:
         workers = batch.executor or stack.enter_context(
             ThreadPoolExecutor(batch.concurrency, thread_name_prefix="anchor-uploads")
@@ -472,7 +480,7 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
                     settle(finished.get_nowait())
                 batch.tell_results()
             return batch.report()
-        except BaseException as error:
+        except BaseException:
             batch.watch.stop()
             for future in waiting:
                 future.cancel()
@@ -483,8 +491,6 @@ def run(batch: Batch, upload: Callable[[Task, ProgressCallback], UploadedFile]) 
                     settle(future)
             if batch.watch.raised is None:
                 batch.tell_results()
-            if isinstance(error, KeyboardInterrupt):
-                raise UploadsInterrupted(batch.report()) from error
             raise
 
 
