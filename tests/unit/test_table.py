@@ -120,7 +120,7 @@ def test_that_the_last_attempt_saved_nothing_is_not_all_if_the_service_failed_be
     result, _pauses = attempts(status(502), *between, last, max_retries=1 + len(between))
     assert type(result) is ServerError
     assert result.status_code == 502
-    assert str(result) == f"failed with 502. The next attempt failed, too: {last}"
+    assert str(result) == f"failed with 502. That may have taken effect; the last attempt: {last}"
     assert result.__cause__ is last
 
 
@@ -129,7 +129,10 @@ def test_after_several_attempts_the_story_is_that_of_the_one_that_is_the_most_op
     assert attempts(failed, refused)[0] is refused
     assert attempts(failed, unknown)[0] is unknown
     both = attempts(unknown, failed, refused, retry_unknown=True)[0]
-    assert (type(both), str(both)) == (OutcomeUnknown, "unknown. The next attempt failed, too: failed with 401")
+    assert (type(both), str(both)) == (
+        OutcomeUnknown,
+        "unknown. That may have taken effect; the last attempt: failed with 401",
+    )
 
 
 def test_of_what_is_the_same_the_second_time_the_answer_counts() -> None:

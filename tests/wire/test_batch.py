@@ -26,6 +26,7 @@ import pytest
 from anchor_uploads import (
     AnchorUploadsError,
     AsyncUploadClient,
+    ConnectionFailed,
     FailedUpload,
     InvalidArgument,
     OutcomeUnknown,
@@ -38,7 +39,7 @@ from anchor_uploads import (
     UploadsFailed,
     UploadsInterrupted,
 )
-from support.raw_server import Exchange, RawServer, answer
+from support.raw_server import Exchange, RawServer, answer, reset
 from support.twins import KEY, SESSION, AsyncCall, Call, SyncCall, both, call_sync
 
 both_engines = pytest.mark.parametrize("call", [SyncCall(), AsyncCall()], ids=["sync", "async"])
@@ -303,6 +304,33 @@ async def test_a_callers_own_cancellation_does_not_pass_for_the_end_of_the_files
         with pytest.raises(asyncio.CancelledError):
             await client.upload_files(SESSION, files, concurrency=2, **options)
         assert len((await client.upload_files(SESSION, {"e": b"e"})).uploaded) == 1
+
+
+@both
+def test_files_that_fail_to_be_drawn_are_not_drawn_any_further(call: Call, raw_server: RawServer) -> None:
+    drawn: list[int] = []
+
+    def draw(number: int) -> Any:
+        drawn.append(number)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        call(raw_server.base_url, "upload_files", SESSION, map(draw, range(9)), concurrency=4)
+    assert drawn == [0]
+
+
+@both
+def test_what_the_caller_handles_meanwhile_keeps_its_frames(call: Call, raw_server: RawServer) -> None:
+    raw_server.script = [answer(401, b"{}"), *[reset(after=1000)] * 3]
+    with pytest.raises(KeyError) as caught:
+        try:
+            raise KeyError
+        except KeyError:
+            call(raw_server.base_url, "upload_files", SESSION, {"a": b"a", "b/c": b"b"})
+            with pytest.raises(ConnectionFailed):
+                call(raw_server.base_url, "upload_file", SESSION, bytes(9_000_000), filename="a", max_retries=0)
+            raise
+    assert str(caught.traceback[-1].statement).strip() == "raise KeyError"
 
 
 @both

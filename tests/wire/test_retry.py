@@ -483,7 +483,7 @@ def test_a_repeat_that_fails_by_its_file_does_not_hide_that_the_first_may_have_b
             with path.open("ab") as file:
                 file.write(b"more")
 
-    with pytest.raises(OutcomeUnknown, match=r"The next attempt failed, too: .*became longer"):
+    with pytest.raises(OutcomeUnknown, match=r"That may have taken effect; the last attempt: .*became longer"):
         call(raw_server.base_url, "upload_file", SESSION, path, on_progress=lengthen, retry_unknown=True)
     assert raw_server.requests[0].complete
 

@@ -90,7 +90,7 @@ class UploadReport:
 
     Attributes:
         uploaded: The files that were uploaded.
-        failed: Those that were not, and why.
+        failed: Those whose upload failed, and why.
         warnings: Names that differ in case or normal form only, and may be one to the other end's file system.
     """
 
@@ -285,7 +285,8 @@ class Batch:
             # From the file itself, such as an iterable of the caller's, or from what was to upload it.
             kind, outcome = (OutcomeUnknown, "may have been") if unknown else (AnchorUploadsError, "was not")
             what = f"file {index + 1}" if name is None else repr(name)
-            failure = kind(f"{what} {outcome} uploaded: {type(error).__name__}: {error}{_place_of(error)}")
+            place = "" if unknown or self.elsewhere else _place_of(error)
+            failure = kind(f"{what} {outcome} uploaded: {type(error).__name__}: {error}{place}")
             failure.__cause__ = error
             error = failure
         # It is told, and not raised through the call's own frame.
@@ -389,10 +390,8 @@ class Watch:
 
 def _place_of(error: BaseException) -> str:
     """Return where an error was raised, for a text: its frames are let go of."""
-    raised_in = [
-        f" ({os.path.basename(it.f_code.co_filename)}, line {line})" for it, line in walk_tb(error.__traceback__)
-    ]
-    return raised_in[-1] if raised_in else ""
+    places = list(walk_tb(error.__traceback__))
+    return f" ({os.path.basename(places[-1][0].f_code.co_filename)}, line {places[-1][1]})" if places else ""
 
 
 def _let_go_of_frames(error: BaseException) -> None:
@@ -403,8 +402,9 @@ def _let_go_of_frames(error: BaseException) -> None:
     while links:
         if (link := links.pop()) is not None and id(link) not in seen:
             seen.add(id(link))
-            link.__traceback__ = None
-            links += link.__cause__, link.__context__
+            # What was handled when it was raised may be the caller's own, and keeps its frames.
+            link.__traceback__ = link.__context__ = None
+            links += link.__cause__, *getattr(link, "exceptions", ())
 
 
 @contextmanager
@@ -457,13 +457,14 @@ def _in_threads(batch: Batch, upload: Callable[[Task, ProgressCallback], Uploade
             try:
                 uploaded = batch.outcome(future)
             except Exception as error:
-                # If it is raised, it leads to this frame, which must not lead back to it.
-                del future
                 batch.failed(task, error)
             else:
                 batch.uploaded(task, uploaded)
                 if batch.elsewhere:
                     batch.watch(_done(uploaded))
+            finally:
+                # See `_call.table.repeated`.
+                del future
 
         files = iter(batch.files)
         waiting: dict[Future[UploadedFile], Task] = {}
@@ -523,6 +524,8 @@ async def run_async(
 
     async def upload_next() -> bool:
         async with drawing:
+            if raised:
+                return False
             task = await batch.next_task_async(files)
         await batch.tell_results_async()
         if task is None:

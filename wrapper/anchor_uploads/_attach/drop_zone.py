@@ -58,12 +58,12 @@ class DropZone:
                 f"{facts['markup']} is no drop zone but an input, for which there is attach, or set_input_files"
             )
         # Of files that are dragged together Chromium would tell the second one of a name as "report (1).pdf".
-        (name, times), *_ = Counter(file.name for file in wanted).most_common(1)
-        if times > 1:
-            raise AttachError(
-                f"{name!r} is the name of {times} of the files, and the browser would give all but one of them another "
-                "name; drop them one after the other"
-            )
+        for name, times in Counter(file.name for file in wanted).items():
+            if times > 1:
+                raise AttachError(
+                    f"{name!r} is the name of {times} of the files, and the browser would give all but one of them "
+                    "another name; drop them one after the other"
+                )
 
     def check_types(self, facts: Facts, wanted: Sequence[RemoteFile], types: Sequence[str]) -> None:
         """A page says of no drop zone which types it takes; it tells so when it has the files."""

@@ -152,13 +152,14 @@ export function verdict() {
  *
  * Stands before the page's own listeners in every frame that it can reach, and in those of `documents`: nothing but the
  * element, and what is in it or around it, hears of the drag, and of the drop only if these are the `expected` files.
+ * A drop of files that all have other names is not this one, and goes its way.
  * What it keeps from the page it accepts in its place, because the browser opens files that nobody accepts.
  */
 export function watch(expected, ...documents) {
   const stop = new AbortController();
   const same = (one, other) => ['name', 'size', 'modified'].every((fact) => one[fact] === other[fact]);
   const right = (files) => files.length === expected.length && files.every((file, at) => same(file, expected[at]));
-  const ours = (files) => files.length === 0 || files.some((file) => expected.some(({ name }) => name === file.name));
+  const mayBeOurs = (files) => !files.length || files.some((file) => expected.some(({ name }) => name === file.name));
   const accepted = (event) => event.defaultPrevented && event.dataTransfer.dropEffect !== 'none';
   let last = null;
   let met = null;
@@ -174,8 +175,8 @@ export function watch(expected, ...documents) {
     const [leaves, drops] = [event.type === 'dragleave', event.type === 'drop'];
     const facts = ({ name, size, lastModified }) => ({ name, size, modified: lastModified });
     const files = Array.from(event.dataTransfer.files, facts);
-    // Somebody else's, whose own guard takes it for dropped: what we kept from the page would be told as done.
-    if (drops && !ours(files)) return;
+    // Another's may have a guard of its own, which would tell as done what we keep from the page.
+    if (drops && !mayBeOurs(files)) return;
     const path = event.composedPath();
     if (!leaves) [met] = path;
     if (!path.includes(node)) {

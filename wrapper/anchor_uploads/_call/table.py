@@ -188,7 +188,7 @@ def _in_all(last: AnchorUploadsError, before: AnchorUploadsError | None) -> Anch
     answered = hasattr(last, "status_code") and not isinstance(before, errors.OutcomeUnknown)
     if before is None or answered or isinstance(last, errors.OutcomeUnknown):
         return last
-    before.args = (f"{before}. The next attempt failed, too: {last}",)
+    before.args = (f"{before}. That may have taken effect; the last attempt: {last}",)
     before.__cause__ = last
     return before
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -109,6 +110,9 @@ class Exchange:
             self._problem = None
         except Exception as error:
             self._problem = error
+            if isinstance(error, httpx.HTTPStatusError):
+                # An event hook of the caller's own client.
+                self.began(error.response)
         finally:
             if self._send.body:
                 self._send.body.abandon()
@@ -206,9 +210,6 @@ class Exchange:
         """Return what `error` is, in words of httpx and without the key."""
         if isinstance(error, TimeIsUp):
             return error
-        if isinstance(error, httpx.HTTPStatusError):
-            # An event hook of the caller's own client.
-            self.began(error.response)
         if isinstance(error, httpx.ConnectTimeout) and not isinstance(error.__cause__, _OF_TIME):
             # What aiohttp's transport makes of any connection that breaks, or that was not made.
             unmade = "ClientConnectorError" in (kind.__name__ for kind in type(error.__cause__).__mro__)
@@ -231,8 +232,8 @@ def _url(text: str) -> httpx.URL:
 def _bare(error: Exception) -> Exception:
     """Return `error` without what shows the key: the request, and the frames whose variables hold its headers."""
     link: BaseException | None = error
-    # Those of others may go round in a circle.
-    seen: set[int] = set()
+    # What the caller handles meanwhile keeps its frames. Those of others may go round in a circle.
+    seen: set[int] = {id(sys.exc_info()[1])}
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         link.__traceback__ = None
