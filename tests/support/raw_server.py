@@ -217,6 +217,13 @@ def reset(*, after: int | None) -> Behaviour:
     return behave
 
 
+class _ClosedInTheEnd(ssl.SSLSocket):
+    """Python's ssl leaves a socket open, and out of reach, whose client is gone in the midst of wrapping it."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class RawServer:
     """Serve on a free port of 127.0.0.1. Each request takes the next of `script`; then `answer()` serves the rest.
 
@@ -230,6 +237,8 @@ class RawServer:
         self.connections = 0
         self._keep = keep
         self._tls = tls
+        if tls:
+            tls.sslsocket_class = _ClosedInTheEnd
         self._listener = socket.create_server(("127.0.0.1", 0))
         if narrow:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
@@ -294,8 +303,6 @@ class RawServer:
             # where the client is gone already.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
-                # Where the client is gone already, Python's ssl would leave a socket open.
-                connection.getpeername()
                 connection = self._tls.wrap_socket(connection, server_side=True)
         except OSError:
             connection.close()
